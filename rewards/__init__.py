@@ -1,0 +1,1 @@
+"""Reward functions with TRL's signature, one idea a file: copy one to write your own."""

@@ -1,0 +1,75 @@
+"""The curriculum's state beside the trainer's checkpoint: `checkpoint-N/rlkit/*.pt`, written whole or not at all."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+VERSION = 1
+FOLDER = "rlkit"
+
+
+def save_state(checkpoint: Path, name: str, state: dict[str, Any]) -> None:
+    """Writes `state` (dicts, lists, numbers, strings, arrays, tensors) under a temporary name, then renames it."""
+    folder = checkpoint / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f"{name}.tmp"
+    torch.save({"version": VERSION, "state": _pack(state)}, temporary)
+    temporary.replace(folder / f"{name}.pt")
+
+
+def load_state(checkpoint: Path, name: str) -> dict[str, Any]:
+    """Reads what `save_state` wrote.
+
+    Raises:
+        ValueError: the checkpoint has no such state, or it was written by another version.
+    """
+    path = checkpoint / FOLDER / f"{name}.pt"
+    if not path.exists():
+        raise ValueError(
+            f"resume_from_checkpoint ({checkpoint}) has no {FOLDER}/{name}.pt: it was not saved by "
+            "CurriculumGRPOTrainer with as many processes, or with save_only_model; start a new run from its "
+            "weights instead (model_name_or_path)"
+        )
+    stored = torch.load(path, weights_only=True)
+    if stored["version"] != VERSION:
+        raise ValueError(
+            f"{path} has format {stored['version']}, this rlkit reads {VERSION}; resume with the version that wrote it"
+        )
+    return _unpack(stored["state"])
+
+
+def check_output_dir(output_dir: str | Path, resuming: bool) -> None:
+    """Raises ValueError where the folder holds another run and this one does not resume it."""
+    output_dir = Path(output_dir)
+    traces = ["metrics.jsonl", *(path.name for path in output_dir.glob("checkpoint-*"))]
+    found = [name for name in traces if (output_dir / name).exists()]
+    if found and not resuming:
+        raise ValueError(
+            f"output_dir ({output_dir}) holds another run ({', '.join(sorted(found))}); choose another folder, remove "
+            "it, or set resume_from_checkpoint"
+        )
+
+
+def _pack(value: Any) -> Any:
+    """Arrays as tensors under a tag, so that the file loads with `weights_only=True`."""
+    if isinstance(value, dict):
+        return {key: _pack(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_pack(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return {"__array__": torch.from_numpy(np.ascontiguousarray(value))}
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+def _unpack(value: Any) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"__array__"}:
+            return value["__array__"].numpy()
+        return {key: _unpack(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_unpack(item) for item in value]
+    return value

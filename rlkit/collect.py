@@ -1,0 +1,148 @@
+"""One step of collecting: the paragraph that every host runs, free of torch and of TRL.
+
+A host is whatever turns chosen prompts into graded groups: the TRL trainer, or the simulator.
+"""
+
+import time
+from typing import Protocol
+
+import numpy as np
+
+from rlkit.curriculum.curriculum import Curriculum
+from rlkit.curriculum.filters import KEPT
+from rlkit.types import Batch, Groups, Prediction, Proposal
+
+
+class Host(Protocol):
+    """Turns proposals into graded groups."""
+
+    def whole(self, num: int) -> int:
+        """The least number of groups, not under `num`, that every process gets an equal share of."""
+        ...
+
+    def agree(self, proposal: Proposal) -> Proposal:
+        """The main process's proposal, on every process."""
+        ...
+
+    def rollout(self, proposal: Proposal) -> Groups:
+        """Generates and grades G completions of each prompt; every process gets all outcomes."""
+        ...
+
+
+class Writer(Protocol):
+    """Records a batch with all its graded groups."""
+
+    def write(self, batch: Batch) -> None: ...
+
+
+class NoLedger:
+    """Records nothing: the processes beside the main one, and simulations that want none."""
+
+    def write(self, batch: Batch) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+
+class UnfilledBatchError(RuntimeError):
+    """The filter left too few groups and the fill policy is "error"."""
+
+
+def collect(curriculum: Curriculum, host: Host, num_groups: int, ledger: Writer) -> Batch:
+    """Rolls out until `num_groups` groups passed the filter, or rounds or prompts run out. Never dies of it.
+
+    Raises:
+        UnfilledBatchError: too few groups passed and the curriculum's fill policy is "error".
+    """
+    filling = Filling(num_groups)
+    for _ in range(curriculum.max_rounds):
+        size = host.whole(curriculum.round_size(filling.missing, num_groups))
+        proposal = host.agree(curriculum.propose(size, exclude=filling.index))
+        if len(proposal.index_P) == 0:
+            break
+        groups = host.rollout(proposal)
+        start = time.perf_counter()
+        reasons = curriculum.observe(groups, proposal)
+        filling.add(proposal, groups, reasons, time.perf_counter() - start)
+        if filling.missing == 0:
+            break
+    batch = filling.finish(curriculum.fill)
+    curriculum.step += 1
+    ledger.write(batch)
+    return batch
+
+
+class Filling:
+    """The graded groups of a step so far."""
+
+    def __init__(self, num_groups: int):
+        self.num_groups = num_groups
+        self._rounds: list[tuple[Proposal, Groups, np.ndarray, float]] = []
+
+    def add(self, proposal: Proposal, groups: Groups, reason_P: np.ndarray, seconds: float) -> None:
+        self._rounds.append((proposal, groups, reason_P, seconds))
+
+    @property
+    def index(self) -> np.ndarray:
+        """Pool indices rolled out in this step."""
+        empty = np.empty(0, dtype=np.int64)
+        return np.concatenate([empty, *(proposal.index_P for proposal, *_ in self._rounds)])
+
+    @property
+    def missing(self) -> int:
+        """Groups still wanted."""
+        kept = sum(int(np.sum(reason_P == KEPT)) for _, _, reason_P, _ in self._rounds)
+        return max(self.num_groups - kept, 0)
+
+    def finish(self, fill: str) -> Batch:
+        """The batch: kept groups first come first served, then what the fill policy says."""
+        proposals, graded, reasons, seconds = zip(*self._rounds, strict=True)
+        groups, reason_P = Groups.concatenate(list(graded)), np.concatenate(reasons)
+        kept = np.flatnonzero(reason_P == KEPT)
+        chosen, surplus = kept[: self.num_groups], kept[self.num_groups :]
+        reason_P[surplus] = "surplus"
+        weight = np.ones(self.num_groups)
+        missing = self.num_groups - len(chosen)
+        if missing:
+            chosen = np.concatenate([chosen, _best_dropped(groups, reason_P)[:missing]])
+            if fill == "error":
+                raise UnfilledBatchError(_explain(reason_P, self.num_groups, len(self._rounds)))
+            if fill == "shrink":
+                weight[self.num_groups - missing :] = 0.0
+        return Batch(
+            groups=groups,
+            prediction=_concatenate([proposal.prediction for proposal in proposals]),
+            round_P=np.repeat(np.arange(len(graded)), [len(part) for part in graded]),
+            reason_P=reason_P,
+            chosen_B=chosen,
+            weight_B=weight,
+            num_candidates=sum(proposal.num_candidates for proposal in proposals),
+            num_rounds=len(self._rounds),
+            fill=fill if missing else "full",
+            selection_seconds=sum(seconds) + sum(proposal.seconds for proposal in proposals),
+        )
+
+
+def _best_dropped(groups: Groups, reason_P: np.ndarray) -> np.ndarray:
+    """Dropped groups, most varied signal first, unscorable ones last."""
+    dropped = np.flatnonzero(reason_P != KEPT)
+    variance = np.nan_to_num(groups.variance_P[dropped], nan=-1.0)
+    return dropped[np.argsort(-variance, kind="stable")]
+
+
+def _concatenate(predictions: list[Prediction]) -> Prediction:
+    return Prediction(
+        np.concatenate([part.mean_N for part in predictions]),
+        np.concatenate([part.variance_N for part in predictions]),
+        np.concatenate([part.error_N for part in predictions]),
+    )
+
+
+def _explain(reason_P: np.ndarray, num_groups: int, num_rounds: int) -> str:
+    names, counts = np.unique(reason_P.astype(str), return_counts=True)
+    funnel = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
+    return (
+        f"{num_rounds} rounds of rollouts did not fill a batch of {num_groups} groups ({funnel}); raise max_rounds, "
+        "widen the filter, or set fill=top_up or fill=shrink"
+    )

@@ -1,0 +1,137 @@
+"""The composition: one estimator, one selector, one filter, and what to do when a batch cannot be filled."""
+
+import logging
+import math
+import time
+from typing import Any, Literal
+
+import numpy as np
+
+from rlkit.curriculum.calibration import Calibration
+from rlkit.curriculum.estimators import Estimator, Senses
+from rlkit.curriculum.filters import KEPT, Filter
+from rlkit.curriculum.selectors import Selector
+from rlkit.pool import PromptPool
+from rlkit.types import Groups, Proposal
+
+logger = logging.getLogger(__name__)
+
+KEEP_RATE_MEMORY = 0.8
+"""Weight of the past in the running keep rate, which sizes the rounds of a filtered step."""
+
+Fill = Literal["top_up", "shrink", "error"]
+
+
+class Curriculum:
+    """Chooses prompts, learns from every graded group, and says which groups are worth training on.
+
+    Args:
+        estimator: predicts each candidate's mean and variance.
+        selector: predictions -> positions of the candidates to roll out.
+        filter: graded groups -> "kept" or a drop reason each.
+        candidates: candidates scored for each prompt rolled out (the k of PCL's k*m).
+        max_rounds: rounds of rollouts before a step stops refilling.
+        fill: what then happens: "top_up" with the best dropped groups, "shrink" the batch, or raise an "error".
+        seed: of the candidate stream and of the selector's randomness.
+        name: shown in logs, and compared on resume.
+        signal: the reward function whose values the curriculum looks at; None for the weighted total.
+    """
+
+    def __init__(
+        self,
+        estimator: Estimator,
+        selector: Selector,
+        filter: Filter,
+        *,
+        candidates: int = 1,
+        max_rounds: int = 1,
+        fill: Fill = "top_up",
+        seed: int = 0,
+        name: str = "custom",
+        signal: str | None = None,
+    ):
+        self.estimator, self.selector, self.filter = estimator, selector, filter
+        self.candidates, self.max_rounds, self.fill = candidates, max_rounds, fill
+        self.seed, self.name, self.signal = seed, name, signal
+        self.calibration = Calibration()
+        self.step = 0
+        self._rng = np.random.default_rng(seed)
+        self._keep_rate = 1.0
+
+    def bind(self, pool: PromptPool, senses: Senses, num_groups: int) -> None:
+        """Takes up the pool of a run whose batches hold `num_groups` prompts. Called once, before the first step.
+
+        Raises:
+            ValueError: the pool is smaller than one batch, or the estimator lacks something that it needs.
+        """
+        if len(pool) < num_groups:
+            raise ValueError(
+                f"the pool has {len(pool)} prompts, fewer than the {num_groups} of one batch "
+                "(generation_batch_size / num_generations); add prompts or make the batch smaller"
+            )
+        if self.candidates * num_groups > len(pool):
+            clamped = len(pool) // num_groups
+            logger.warning(
+                "candidates (%d) times the %d prompts of a batch is more than the pool's %d prompts; candidates is "
+                "clamped to %d",
+                self.candidates,
+                num_groups,
+                len(pool),
+                clamped,
+            )
+            self.candidates = clamped
+        self.pool = pool
+        self.estimator.bind(pool, senses)
+
+    def propose(self, num: int, exclude: np.ndarray) -> Proposal:
+        """Scores the next candidates of the stream and chooses `num` of them, none of which is in `exclude`."""
+        start = time.perf_counter()
+        candidate_N = self.pool.draw(self.candidates * num, exclude)
+        prediction = self.estimator.predict(candidate_N)
+        chosen = self.selector(prediction, num, self._rng)
+        return Proposal(
+            candidate_N[chosen], prediction.take(chosen), len(candidate_N), time.perf_counter() - start
+        )
+
+    def observe(self, groups: Groups, proposal: Proposal) -> np.ndarray:
+        """Every graded group teaches the estimator, kept or not. Returns each group's reason, "kept" or why not."""
+        self.pool.observe(groups.index_P, self.step)
+        self.calibration.observe(proposal.prediction, groups)
+        self.estimator.observe(groups, proposal.prediction)
+        reason_P = self.filter(groups)
+        if len(groups):
+            kept = float(np.mean(reason_P == KEPT))
+            self._keep_rate = KEEP_RATE_MEMORY * self._keep_rate + (1 - KEEP_RATE_MEMORY) * kept
+        return reason_P
+
+    def round_size(self, missing: int, num_groups: int) -> int:
+        """Prompts to roll out so that about `missing` groups survive the filter, at most one batch of them."""
+        return min(num_groups, math.ceil(missing / max(self._keep_rate, 0.1)))
+
+    def metrics(self) -> dict[str, float]:
+        return {**self.pool.metrics(), **self.calibration.metrics(), **self.estimator.metrics()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next decision depends on."""
+        return {
+            "name": self.name,
+            "step": self.step,
+            "keep_rate": self._keep_rate,
+            "rng": self._rng.bit_generator.state,
+            "pool": self.pool.state_dict(),
+            "calibration": self.calibration.state_dict(),
+            "estimator": self.estimator.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any], allow_changed_data: bool = False) -> None:
+        """Raises ValueError where the checkpoint is of another preset or of other data, and says what differs."""
+        if state["name"] != self.name:
+            raise ValueError(
+                f"the checkpoint was made with curriculum={state['name']!r}, this run asks for {self.name!r}; "
+                "resume with the checkpoint's, or start a new run from its weights (model_name_or_path)"
+            )
+        self.pool.load_state_dict(state["pool"], allow_changed_data)
+        self.step, self._keep_rate = state["step"], state["keep_rate"]
+        self._rng.bit_generator.state = state["rng"]
+        self.calibration.load_state_dict(state["calibration"])
+        self.estimator.load_state_dict(state["estimator"])

@@ -1,0 +1,44 @@
+"""One estimator a file. An estimator predicts a group's mean and variance and learns from every graded group."""
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from rlkit.pool import PromptPool
+from rlkit.types import Groups, Prediction
+
+
+class Senses(Protocol):
+    """What a host can tell of a prompt without rolling it out."""
+
+    def features(self, index_N: np.ndarray) -> np.ndarray:
+        """The present policy's hidden state at the end of each prompt, (N, D) float32."""
+        ...
+
+    def truth(self, index_N: np.ndarray) -> np.ndarray | None:
+        """The present success rate of each prompt, (N,), or None where the host does not know it."""
+        ...
+
+
+class Estimator(Protocol):
+    """Act (`predict`), learn (`observe`), and give an account (`state_dict`, `metrics`)."""
+
+    def bind(self, pool: PromptPool, senses: Senses) -> None:
+        """Called once before the first step, with what the estimator may look at.
+
+        Raises:
+            ValueError: it needs something that this pool or host does not have.
+        """
+        ...
+
+    def predict(self, index_N: np.ndarray) -> Prediction: ...
+
+    def observe(self, groups: Groups, prediction: Prediction) -> None:
+        """Learns from all graded groups of a round; `prediction` is what was said of them before."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+    def metrics(self) -> dict[str, float]: ...

@@ -1,0 +1,1 @@
+"""Hosts turn chosen prompts into graded groups: the TRL trainer, and a simulated policy."""

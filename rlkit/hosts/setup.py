@@ -1,0 +1,63 @@
+"""What `CurriculumGRPOTrainer` checks and makes before the model loads."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+from trl import GRPOConfig
+
+from rlkit.config import CurriculumConfig
+from rlkit.curriculum.curriculum import Curriculum
+from rlkit.curriculum.presets import build_curriculum, resolve_config
+from rlkit.verify.rewards import guard
+
+OnError = Callable[[str, int, Exception], None]
+
+
+def guarded_rewards(reward_funcs: Any, on_error: OnError) -> list[Any]:
+    """The reward functions as a list; plain functions no longer raise: what they fail on is unscorable."""
+    if reward_funcs is None:
+        return []
+    functions = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
+    for function in functions:
+        if not (isinstance(function, str) or callable(function)):
+            raise ValueError(
+                f"reward_funcs holds {function!r}, which is not callable; give a function, a model or a model's name"
+            )
+    plain = [callable(function) and not isinstance(function, nn.Module) for function in functions]
+    return [guard(function, on_error) if wrap else function for function, wrap in zip(functions, plain, strict=True)]
+
+
+def as_curriculum(
+    curriculum: "str | CurriculumConfig | Curriculum", reward_funcs: list[Any], args: GRPOConfig
+) -> tuple[Curriculum, bool]:
+    """The curriculum, and whether a checkpoint of other data may be resumed.
+
+    The signal's range follows from the reward weights where it was not given: each function is taken to return 0 to 1.
+    """
+    if isinstance(curriculum, Curriculum):
+        return curriculum, False
+    config = resolve_config(curriculum)
+    if config.curriculum_seed is None:
+        config = replace(config, curriculum_seed=args.seed)
+    if config.signal_max is None:
+        weights = args.reward_weights or [1.0] * max(len(reward_funcs), 1)
+        total = sum(weight for weight in weights if weight > 0) or 1.0
+        config = replace(config, signal_max=1.0 if config.curriculum_signal else total)
+    return build_curriculum(config), config.allow_changed_data
+
+
+def signal_column(signal: str | None, names: list[str]) -> int | None:
+    """The column of the curriculum's reward function; None for the weighted total.
+
+    Raises:
+        ValueError: no reward function has that name.
+    """
+    if signal is None:
+        return None
+    if signal not in names:
+        raise ValueError(
+            f"curriculum_signal={signal!r} names no reward function; there are: {', '.join(names)}"
+        )
+    return names.index(signal)

@@ -1,0 +1,109 @@
+"""A policy with known success probabilities that learns: any curriculum, at any scale, without a model.
+
+    p_i = sigmoid(ability - difficulty_i),    ability += learning_rate * sum over trained groups of 4 p_i (1 - p_i) / B
+
+A group teaches as its prompt is informative, as GRPO's gradient does; where every completion is right or wrong it teaches
+nothing. It shows what a curriculum chooses and what that costs, and that its parts work together; it is no evidence
+that a real policy learns so.
+"""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from rlkit.collect import NoLedger, Writer, collect
+from rlkit.curriculum.curriculum import Curriculum
+from rlkit.funnel import funnel
+from rlkit.pool import PromptPool
+from rlkit.types import INFORMATIVE_VARIANCE, Batch, Groups, Proposal
+
+
+@dataclass
+class SimulationConfig:
+    """The simulated policy and its prompts."""
+
+    num_prompts: int = 1000
+    num_steps: int = 100
+    groups_per_step: int = 32
+    num_generations: int = 8
+    difficulty_sd: float = 4.0
+    """Standard deviation of the difficulties, in logits: at 4, three prompts in five have p < 0.1 or p > 0.9."""
+    learning_rate: float = 0.05
+    """Logits of ability that a batch of prompts at p = 0.5 teaches."""
+    seed: int = 0
+
+    def validate(self) -> None:
+        """Raises ValueError that names the field, its value and the remedy."""
+        for name in ("num_prompts", "num_steps", "groups_per_step"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} ({getattr(self, name)}) must be at least 1")
+        if self.num_generations < 2:
+            raise ValueError(f"num_generations ({self.num_generations}) must be at least 2: a group of one has no advantage")
+
+
+class SimulatedHost:
+    """Rolls out by coin flips with the policy's present success probabilities."""
+
+    def __init__(self, config: SimulationConfig):
+        self.config = config
+        self._rng = np.random.default_rng(config.seed)
+        self.difficulty_N = self._rng.normal(0.0, config.difficulty_sd, config.num_prompts)
+        self.ability = 0.0
+
+    def whole(self, num: int) -> int:
+        return num
+
+    def agree(self, proposal: Proposal) -> Proposal:
+        return proposal
+
+    def rollout(self, proposal: Proposal) -> Groups:
+        start = time.perf_counter()
+        p_P = self.truth(proposal.index_P)
+        reward_PG = (self._rng.random((len(p_P), self.config.num_generations)) < p_P[:, None]).astype(float)
+        return Groups(
+            index_P=proposal.index_P,
+            signal_PG=reward_PG,
+            reward_PG=reward_PG,
+            length_PG=np.ones(reward_PG.shape, dtype=np.int64),
+            generation_seconds=time.perf_counter() - start,
+        )
+
+    def truth(self, index_N: np.ndarray) -> np.ndarray:
+        return 1 / (1 + np.exp(self.difficulty_N[index_N] - self.ability))
+
+    def features(self, index_N: np.ndarray) -> np.ndarray:
+        """What a policy's hidden state might show of a difficulty: eight noisy bumps along its scale."""
+        noise = np.random.default_rng(self.config.seed).normal(0, 0.5, self.config.num_prompts)
+        seen = (self.difficulty_N + noise)[index_N, None]
+        centers = np.linspace(-2, 2, 8) * self.config.difficulty_sd
+        return np.exp(-((seen - centers) ** 2) / self.config.difficulty_sd**2).astype(np.float32)
+
+    def learn(self, batch: Batch) -> None:
+        """The update: ability grows with the mean of 4p(1-p) over the trained groups whose rewards differ."""
+        trained = batch.trained_P
+        informative = batch.groups.reward_PG[trained].var(axis=1) > INFORMATIVE_VARIANCE
+        p_P = self.truth(batch.groups.index_P[trained])
+        self.ability += self.config.learning_rate * float((4 * p_P * (1 - p_P) * informative).sum()) / len(batch.chosen_B)
+
+
+def simulate(curriculum: Curriculum, config: SimulationConfig, ledger: Writer | None = None) -> list[dict[str, float]]:
+    """Runs a curriculum against the simulated policy.
+
+    Returns:
+        One row a step: the funnel, the calibration, and the policy's true mean success over the pool ("accuracy").
+    """
+    config.validate()
+    host = SimulatedHost(config)
+    rows = [{"prompt": f"simulated prompt {number}"} for number in range(config.num_prompts)]
+    pool = PromptPool(rows, np.arange(config.num_prompts, dtype=np.uint64), seed=config.seed)
+    curriculum.bind(pool, host, config.groups_per_step)
+    history = []
+    spent = 0.0
+    for step in range(1, config.num_steps + 1):
+        batch = collect(curriculum, host, config.groups_per_step, ledger or NoLedger())
+        host.learn(batch)
+        row = {"step": step, **funnel(batch), **curriculum.metrics()}
+        spent += row["rollouts/spent"]
+        history.append({**row, "rollouts/spent_total": spent, "accuracy": float(host.truth(np.arange(len(pool))).mean())})
+    return history

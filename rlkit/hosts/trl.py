@@ -1,0 +1,175 @@
+"""`CurriculumGRPOTrainer`: TRL's `GRPOTrainer` with one extra argument, `curriculum`.
+
+In training the loader only sets the tempo; which prompts are rolled out is decided inside
+`_generate_and_score_completions`, when the rewards of the step before are known. There the step of `collect.py` runs;
+then TRL's own method goes on from the collected groups, with `_generate` and `_calculate_rewards` answering from what
+was collected, so that each completion is generated and graded once and the rest of TRL stays as it is.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.trainer_utils import get_last_checkpoint
+from trl import GRPOConfig, GRPOTrainer
+
+from rlkit.checkpoint import check_output_dir, load_state, save_state
+from rlkit.collect import collect
+from rlkit.config import CurriculumConfig
+from rlkit.curriculum.curriculum import Curriculum
+from rlkit.hosts.rollouts import Completion, PromptsPreparedError, TRLHost
+from rlkit.hosts.setup import as_curriculum, guarded_rewards, signal_column
+from rlkit.hosts.step_record import StepRecord
+from rlkit.pool import make_pool
+from rlkit.types import Batch
+
+logger = logging.getLogger(__name__)
+
+MEAN_OVER_ROWS = ("grpo", "sapo", "dr_grpo", "luspo")
+"""Loss types that divide by the number of rows, padding included; the others divide by trained tokens."""
+
+
+class CurriculumGRPOTrainer(GRPOTrainer):
+    """A `GRPOTrainer` that chooses its prompts.
+
+    Args:
+        curriculum: a preset's name (see `rlkit.PRESETS`), a `CurriculumConfig`, or a `Curriculum`.
+        Every other argument is `GRPOTrainer`'s. `train_dataset` must have a length, since prompts are chosen from it.
+
+    Raises:
+        ValueError: before a model loads, for settings or data that cannot work.
+        UnfilledBatchError: in mid-run, only where the fill policy is "error".
+
+    Example:
+        trainer = CurriculumGRPOTrainer(model, reward_funcs=[reward], args=args, train_dataset=data, curriculum="pcl")
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        reward_funcs: Any = None,
+        args: GRPOConfig | None = None,
+        train_dataset: Any = None,
+        *rest: Any,
+        curriculum: str | CurriculumConfig | Curriculum = "uniform",
+        **kwargs: Any,
+    ):
+        if args is None:
+            name = model if isinstance(model, str) else model.config._name_or_path
+            args = GRPOConfig(f"{name.split('/')[-1]}-GRPO")
+        reward_funcs = guarded_rewards(reward_funcs, self._count_grading_error)
+        self.curriculum, self._allow_changed_data = as_curriculum(curriculum, reward_funcs, args)
+        self.pool = make_pool(train_dataset, seed=self.curriculum.seed)
+        self._num_groups = args.generation_batch_size // args.num_generations  # type: ignore[operator]
+        self.host = TRLHost(self)
+        self.curriculum.bind(self.pool, self.host, self._num_groups)
+        self._held: tuple[list[Completion], torch.Tensor] | None = None
+        self._grading_errors = 0
+
+        super().__init__(model, reward_funcs, args, self.pool.rows, *rest, **kwargs)
+
+        self.host.signal = signal_column(self.curriculum.signal, self.reward_func_names)
+        self.record = StepRecord(Path(self.args.output_dir), self.accelerator.is_main_process)
+        self.add_callback(self.record)
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
+        """As `Trainer.train`; resuming goes on as if never stopped, also in the middle of a generation's steps.
+
+        Raises:
+            ValueError: the output folder holds another run, or the checkpoint's preset or data differ.
+        """
+        if resume_from_checkpoint is True:
+            resume_from_checkpoint = get_last_checkpoint(self.args.output_dir)
+            if resume_from_checkpoint is None:
+                raise ValueError(
+                    f"resume_from_checkpoint is set, and output_dir ({self.args.output_dir}) has no checkpoint"
+                )
+        if self.accelerator.is_main_process:
+            check_output_dir(self.args.output_dir, resuming=bool(resume_from_checkpoint))
+        self.accelerator.wait_for_everyone()
+        if resume_from_checkpoint:
+            self._load_curriculum(Path(resume_from_checkpoint))
+        self.record.open(self.pool, self.curriculum.step)
+        return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        if not self.model.training or self.host.capturing:
+            return super()._generate_and_score_completions(inputs)
+        self.host.start()
+        self._grading_errors = 0
+        self.record.ledger.step = self.state.global_step + 1
+        batch = collect(self.curriculum, self.host, self._num_groups, self.record.ledger)
+        self._log_collected(batch)
+        self._held = self.host.held_rows(batch)
+        try:
+            output = super()._generate_and_score_completions([completion.row for completion in self._held[0]])
+        finally:
+            self._held = None
+        return self._without_padding(output, batch)
+
+    def _generate(self, prompts: list) -> tuple:
+        if self.host.capturing:
+            raise PromptsPreparedError(prompts)
+        if self._held is None:
+            return super()._generate(prompts)
+        completions, _ = self._held
+        prompt_ids, completion_ids, tool_mask, texts, logprobs, images, tool_images = (
+            None if all(item is None for item in column) else list(column)
+            for column in zip(*(completion.generated for completion in completions), strict=True)
+        )
+        for name in {name for completion in completions for name in completion.logged}:
+            self._pending_extra_logs[name] = [completion.logged.get(name) for completion in completions]
+        return prompt_ids, completion_ids, tool_mask, texts, logprobs, {}, images, tool_images or []
+
+    def _calculate_rewards(self, inputs, prompts, completions, completion_ids_list) -> torch.Tensor:
+        if self._held is None:
+            return super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        return self._held[1]
+
+    def _without_padding(self, output: dict[str, Any], batch: Batch) -> dict[str, Any]:
+        """Masks the groups that only keep the batch's shape (fill policy "shrink"), so that they do not train."""
+        if batch.weight_B.all():
+            return output
+        rows = len(output["advantages"])
+        weights = torch.from_numpy(batch.weight_B).repeat_interleave(self.num_generations)
+        local = weights[self.accelerator.process_index * rows :][:rows].to(output["advantages"])
+        output["completion_mask"] = output["completion_mask"] * local[:, None].to(output["completion_mask"])
+        scale = len(weights) / weights.sum().clamp(min=1) if self.loss_type in MEAN_OVER_ROWS else 1.0
+        output["advantages"] = output["advantages"] * local * scale
+        mask = output["completion_mask"] * output.get("tool_mask", 1)
+        output["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
+        return output
+
+    def _count_grading_error(self, name: str, num_rows: int, error: Exception) -> None:
+        self._grading_errors += num_rows
+        logger.warning(
+            "reward function %s failed on %d completions, which count as unscorable: %r", name, num_rows, error
+        )
+
+    def _log_collected(self, batch: Batch) -> None:
+        """Puts the funnel and the calibration among TRL's metrics, for `report_to`, and into the step's record."""
+        row = {"grade/error": self._grading_errors, **self.record.collected(batch), **self.curriculum.metrics()}
+        self.record.add(row)
+        for name, value in row.items():
+            self._metrics["train"][f"curriculum/{name}"].append(float(value))
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        checkpoint = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
+        self.record.flush()
+        if self.accelerator.is_main_process:
+            state = {"curriculum": self.curriculum.state_dict(), "record": self.record.state_dict()}
+            save_state(checkpoint, "curriculum", state)
+        cycle = self.args.steps_per_generation * self.num_iterations  # type: ignore[operator]
+        buffered = self._buffered_inputs if self._step % cycle else None
+        state = {"step": self._step, "buffered_inputs": buffered}
+        save_state(checkpoint, f"process-{self.accelerator.process_index}", state)
+
+    def _load_curriculum(self, checkpoint: Path) -> None:
+        state = load_state(checkpoint, "curriculum")
+        self.curriculum.load_state_dict(state["curriculum"], self._allow_changed_data)
+        self.record.load_state_dict(state["record"])
+        local = load_state(checkpoint, f"process-{self.accelerator.process_index}")
+        self._step, self._buffered_inputs = local["step"], local["buffered_inputs"]

@@ -1,0 +1,154 @@
+"""The account of a run: every group in `ledger/` (Parquet), every optimizer step in `metrics.jsonl`.
+
+Ledger parts are written whole under a temporary name and renamed, at least at every checkpoint, so that a killed run
+leaves whole parts only; resuming drops what lies after the checkpoint, and the steps that follow write it again.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rlkit.types import Batch
+
+GROUPS_PER_PART = 50_000
+
+SCHEMA = pa.schema(
+    [
+        ("generation", pa.int64()),
+        ("step", pa.int64()),
+        ("round", pa.int32()),
+        ("key", pa.uint64()),
+        ("index", pa.int64()),
+        ("predicted_mean", pa.float64()),
+        ("predicted_variance", pa.float64()),
+        ("predicted_error", pa.float64()),
+        ("signals", pa.list_(pa.float32())),
+        ("rewards", pa.list_(pa.float32())),
+        ("lengths", pa.list_(pa.int32())),
+        ("reason", pa.string()),
+        ("trained", pa.bool_()),
+        ("selection_seconds", pa.float64()),
+        ("generation_seconds", pa.float64()),
+        ("grading_seconds", pa.float64()),
+    ]
+)
+"""One row a group. `generation` counts calls of collect from 0, `step` optimizer steps from 1; seconds are the
+group's equal share of its generation's."""
+
+
+class Ledger:
+    """Appends groups to Parquet parts in `folder`.
+
+    Args:
+        folder: made if it is missing.
+        key_N: the pool's keys.
+        generation: number of the next generation; groups of this one and later that are on disk are dropped.
+    """
+
+    def __init__(self, folder: Path, key_N: np.ndarray, generation: int = 0):
+        self.folder, self._key_N = folder, key_N
+        self.generation, self.step = generation, 1
+        self._rows: list[pa.Table] = []
+        self._num_rows = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self._truncate()
+
+    def write(self, batch: Batch) -> None:
+        """Appends the generation's groups; they are on disk after the next `flush`."""
+        groups, num = batch.groups, len(batch.groups)
+        columns = {
+            "generation": np.full(num, self.generation),
+            "step": np.full(num, self.step),
+            "round": batch.round_P,
+            "key": self._key_N[groups.index_P],
+            "index": groups.index_P,
+            "predicted_mean": batch.prediction.mean_N,
+            "predicted_variance": batch.prediction.variance_N,
+            "predicted_error": batch.prediction.error_N,
+            "signals": list(groups.signal_PG),
+            "rewards": list(groups.reward_PG),
+            "lengths": list(groups.length_PG),
+            "reason": batch.reason_P,
+            "trained": batch.trained_P,
+            "selection_seconds": np.full(num, batch.selection_seconds / num),
+            "generation_seconds": np.full(num, groups.generation_seconds / num),
+            "grading_seconds": np.full(num, groups.grading_seconds / num),
+        }
+        self._rows.append(pa.table(columns, schema=SCHEMA))
+        self._num_rows += num
+        self.generation += 1
+        if self._num_rows >= GROUPS_PER_PART:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self._rows:
+            return
+        table = pa.concat_tables(self._rows)
+        first, last = table["generation"][0].as_py(), table["generation"][-1].as_py()
+        self._write_part(table, first, last)
+        self._rows, self._num_rows = [], 0
+
+    def _write_part(self, table: pa.Table, first: int, last: int) -> None:
+        part = self.folder / f"part-{first:08d}-{last:08d}.parquet"
+        temporary = part.with_suffix(".tmp")
+        pq.write_table(table, temporary)
+        temporary.replace(part)
+
+    def _truncate(self) -> None:
+        for leftover in self.folder.glob("*.tmp"):
+            leftover.unlink()
+        for part in sorted(self.folder.glob("part-*.parquet")):
+            first, last = (int(number) for number in part.stem.split("-")[1:])
+            if last < self.generation:
+                continue
+            if first < self.generation:
+                table = pq.read_table(part)
+                self._write_part(
+                    table.filter(pa.compute.less(table["generation"], self.generation)),
+                    first,
+                    self.generation - 1,
+                )
+            part.unlink()
+
+
+def read_ledger(folder: Path) -> pa.Table:
+    """All groups of a run, in order."""
+    parts = sorted(folder.glob("part-*.parquet"))
+    return pa.concat_tables([pq.read_table(part) for part in parts]) if parts else SCHEMA.empty_table()
+
+
+class StepLog:
+    """`metrics.jsonl`: one line an optimizer step; lines after `step` are dropped when a run resumes there."""
+
+    def __init__(self, path: Path, step: int = 0):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            lines = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
+            temporary = path.with_suffix(".tmp")
+            temporary.write_text("".join(f"{line}\n" for line in lines))
+            temporary.replace(path)
+        self._file = path.open("a", buffering=1)
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Appends a line; a number that JSON cannot hold becomes null."""
+        finite = {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in row.items()
+        }
+        self._file.write(json.dumps(finite) + "\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _step_of(line: str) -> float:
+    """The line's step; infinite where a killed process left half a line, so that it goes too."""
+    try:
+        return json.loads(line)["step"]
+    except json.JSONDecodeError:
+        return math.inf

@@ -1,0 +1,135 @@
+"""The words of the step as data: predictions, a proposal, graded groups, a batch.
+
+Shapes are in the names: N candidates, P prompts (one group each), G completions of a group.
+Everything here is frozen and holds NumPy arrays; this file imports nothing of ours.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+INFORMATIVE_VARIANCE = 1e-6
+"""A group whose reward variance is above this has an advantage, and so a gradient."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What an estimator expects of prompts that it may never have seen.
+
+    `mean_N` and `variance_N` are of the signal within a group; `error_N` is the standard error of `mean_N`.
+    """
+
+    mean_N: np.ndarray
+    variance_N: np.ndarray
+    error_N: np.ndarray
+
+    @classmethod
+    def neutral(cls, num_prompts: int) -> "Prediction":
+        """No opinion: a success rate of one half, as uncertain as a uniform distribution (sd 0.29)."""
+        return cls(
+            np.full(num_prompts, 0.5), np.full(num_prompts, 0.25), np.full(num_prompts, np.sqrt(1 / 12))
+        )
+
+    def take(self, positions: np.ndarray) -> "Prediction":
+        return Prediction(self.mean_N[positions], self.variance_N[positions], self.error_N[positions])
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """The prompts chosen for one round of rollouts, with what was predicted of them."""
+
+    index_P: np.ndarray
+    prediction: Prediction
+    num_candidates: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Graded groups, one a prompt.
+
+    `signal_PG` is what the curriculum looks at, `reward_PG` what the policy is trained on; NaN means that the
+    completion could not be scored, and statistics leave it out. `length_PG` is in tokens.
+    """
+
+    index_P: np.ndarray
+    signal_PG: np.ndarray
+    reward_PG: np.ndarray
+    length_PG: np.ndarray
+    generation_seconds: float = 0.0
+    grading_seconds: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.index_P)
+
+    @property
+    def count_P(self) -> np.ndarray:
+        """Scored completions of each group."""
+        return (~np.isnan(self.signal_PG)).sum(axis=1)
+
+    @property
+    def mean_P(self) -> np.ndarray:
+        """Mean signal of the scored completions, NaN where there are none. [[1, 0, nan]] -> [0.5]"""
+        return mean_and_variance(self.signal_PG)[0]
+
+    @property
+    def variance_P(self) -> np.ndarray:
+        """Biased variance of the signal, NaN where nothing was scored. [[1, 0, nan]] -> [0.25]"""
+        return mean_and_variance(self.signal_PG)[1]
+
+    @property
+    def informative_P(self) -> np.ndarray:
+        """Whether the training reward differs within the group, so that GRPO gets a gradient from it."""
+        return np.nan_to_num(mean_and_variance(self.reward_PG)[1]) > INFORMATIVE_VARIANCE
+
+    @classmethod
+    def concatenate(cls, parts: list["Groups"]) -> "Groups":
+        if len(parts) == 1:
+            return parts[0]
+        columns = {
+            field.name: np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(cls)
+            if not field.name.endswith("seconds")
+        }
+        return cls(
+            **columns,
+            generation_seconds=sum(part.generation_seconds for part in parts),
+            grading_seconds=sum(part.grading_seconds for part in parts),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step of collecting ends in: every graded group, and which of them the update gets.
+
+    `chosen_B` are positions into `groups`, of constant number B; `weight_B` is 0.0 where a group only pads the
+    batch (fill policy "shrink"). `reason_P` is "kept", or why the filter or the fill left the group out.
+    """
+
+    groups: Groups
+    prediction: Prediction
+    round_P: np.ndarray
+    reason_P: np.ndarray
+    chosen_B: np.ndarray
+    weight_B: np.ndarray
+    num_candidates: int
+    num_rounds: int
+    fill: str
+    selection_seconds: float
+
+    @property
+    def trained_P(self) -> np.ndarray:
+        trained = np.zeros(len(self.groups), dtype=bool)
+        trained[self.chosen_B[self.weight_B > 0]] = True
+        return trained
+
+
+def mean_and_variance(value_PG: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and biased variance of each row without its NaNs; NaN for a row that has nothing else."""
+    scored_PG = ~np.isnan(value_PG)
+    count_P = scored_PG.sum(axis=1)
+    divisor_P = np.where(count_P > 0, count_P, 1)
+    mean_P = np.where(scored_PG, value_PG, 0.0).sum(axis=1) / divisor_P
+    deviation_PG = np.where(scored_PG, value_PG - mean_P[:, None], 0.0)
+    variance_P = (deviation_PG**2).sum(axis=1) / divisor_P
+    return np.where(count_P > 0, mean_P, np.nan), np.where(count_P > 0, variance_P, np.nan)

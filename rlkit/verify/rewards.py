@@ -1,0 +1,285 @@
+"""Reward functions: load one by name, check it before training, and keep its failures from ending a run.
+
+A reward is a plain function with TRL's signature, f(completions, **columns) -> one float, or None for
+unscorable, a completion; it may be async. Reward models (torch modules) are TRL's own affair and do not come
+here.
+"""
+
+import asyncio
+import functools
+import importlib
+import importlib.util
+import inspect
+import itertools
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, SupportsFloat
+
+from rlkit.verify.text import Completion
+
+Reward = Callable[..., Any]
+OnError = Callable[[str, int, Exception], None]
+Row = Mapping[str, Any]
+
+NUM_CHECK_ROWS = 4
+GOLD_BATCH = 256  # rows a call; the last-resort row-by-row pass then repeats at most this many
+_NOT_COLUMNS = ("prompt", "completion", "completion_ids")  # TRL passes these by other names
+
+
+def load_reward(spec: str) -> Reward:
+    """The function that a spec names: "path/to/file.py:function" or "package.module:function".
+
+    load_reward("rewards.math_answer:math_answer") is that function. A ValueError says what is wrong with the
+    spec.
+    """
+    place, colon, attribute = spec.rpartition(":")
+    if not (place and colon and attribute):
+        raise ValueError(
+            f"reward {spec!r} names no function; write 'path/to/file.py:function' or "
+            "'package.module:function'"
+        )
+    module = _import_file(spec, Path(place)) if place.endswith(".py") else _import_module(spec, place)
+    if attribute not in vars(module):
+        own = [
+            name
+            for name, value in vars(module).items()
+            if callable(value)
+            and not name.startswith("_")
+            and getattr(value, "__module__", "") == module.__name__
+        ]
+        raise ValueError(f"reward {spec!r}: {place} has no {attribute!r}; it defines {own or 'no function'}")
+    reward = vars(module)[attribute]
+    if not callable(reward) or inspect.isclass(reward):
+        what = "a class; name an instance of it" if inspect.isclass(reward) else f"a {type(reward).__name__}"
+        raise ValueError(f"reward {spec!r} must be a function f(completions, **columns); it is {what}")
+    if getattr(reward, "__name__", "<lambda>") == "<lambda>":
+        reward.__name__ = attribute  # the name of its metrics
+    return reward
+
+
+def reward_name(reward: Reward) -> str:
+    """The name TRL logs it by: of the function inside a partial, of an instance's class."""
+    while isinstance(reward, functools.partial):
+        reward = reward.func
+    return getattr(reward, "__name__", type(reward).__name__)
+
+
+def is_async(reward: Reward) -> bool:
+    """Whether calling the reward gives a coroutine; partials and async `__call__` included."""
+    while isinstance(reward, functools.partial):
+        reward = reward.func
+    return inspect.iscoroutinefunction(reward) or inspect.iscoroutinefunction(type(reward).__call__)
+
+
+def guard(reward: Reward, on_error: OnError) -> Reward:
+    """The reward, unable to end a run: a batch that fails is graded row by row, and rows that fail get None.
+
+    Failing is to raise an Exception, or to return something else than one finite number or None a completion.
+    Each batch that failed is reported once: on_error(name, number of rows that failed also alone, one of the
+    exceptions). What a failing batch has logged through TRL's `log_extra` and `log_metric` is dropped, so
+    that no column of the completions table gets rows twice.
+    """
+    name = reward_name(reward)
+
+    def merge(batch_error: Exception, outcomes: list[list[float | None] | Exception]) -> list[float | None]:
+        errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        on_error(name, len(errors), errors[0] if errors else batch_error)
+        return [None if isinstance(outcome, Exception) else outcome[0] for outcome in outcomes]
+
+    def guarded(completions: list[Completion], **columns: Any) -> list[float | None]:
+        log = _HeldLog(columns)
+        outcome = _attempt(reward, completions, log.columns)
+        if isinstance(outcome, Exception):
+            return merge(outcome, [_attempt(reward, *row) for row in _single_rows(completions, log.columns)])
+        log.release()
+        return outcome
+
+    async def guarded_async(completions: list[Completion], **columns: Any) -> list[float | None]:
+        log = _HeldLog(columns)
+        outcome = await _attempt_async(reward, completions, log.columns)
+        if isinstance(outcome, Exception):
+            rows = _single_rows(completions, log.columns)
+            return merge(outcome, [await _attempt_async(reward, *row) for row in rows])
+        log.release()
+        return outcome
+
+    chosen = guarded_async if is_async(reward) else guarded
+    chosen.__name__ = chosen.__qualname__ = name
+    return chosen
+
+
+def check_reward(reward: Reward, rows: Iterable[Row]) -> None:
+    """Call a reward on a few rows with a dummy completion; a ValueError if TRL could not use it.
+
+    `rows` have a `prompt` (text or messages) and the columns that the reward will be given.
+    """
+    sample = list(itertools.islice(rows, NUM_CHECK_ROWS))
+    name = reward_name(reward)
+    try:
+        result = _call_now(reward, [_as_completion(row, "0") for row in sample], _columns(sample))
+    except Exception as error:
+        raise ValueError(
+            f"reward {name!r} raised {type(error).__name__}: {error} on the first {len(sample)} rows with the "
+            "completion '0'; it must give each completion a number or None. It was given the columns "
+            f"{sorted(_columns(sample))}"
+        ) from error
+    try:
+        checked_rewards(result, len(sample))
+    except Exception as error:
+        raise ValueError(
+            f"reward {name!r} {error}; it must return a list with a number, or None for unscorable, for each"
+            " completion"
+        ) from error
+
+
+def check_golds(reward: Reward, rows: Sequence[Row], gold_column: str = "answer") -> list[int]:
+    r"""Positions of the rows whose own gold answer gets a reward below 1 when it is given as the completion.
+
+    The gold is tried as it is, then as `\boxed{gold}`. Training on such rows would punish right answers: drop
+    them. A row on which the reward raises, or that it cannot score, is among them.
+    """
+    for row in itertools.islice(rows, 1):
+        if gold_column not in row:
+            raise ValueError(f"gold column {gold_column!r} is not in the data; its columns are {sorted(row)}")
+    checked = guard(
+        reward, lambda name, num_rows, error: None
+    )  # a row that fails gets None, and so is listed
+    failing = list(range(len(rows)))
+    for form in ("{}", "\\boxed{{{}}}"):
+        scores: list[float | None] = []
+        for start in range(0, len(failing), GOLD_BATCH):
+            batch = [rows[i] for i in failing[start : start + GOLD_BATCH]]
+            texts = [form.format(row[gold_column]) for row in batch]
+            completions = [_as_completion(row, text) for row, text in zip(batch, texts, strict=True)]
+            scores += _call_now(checked, completions, _columns(batch))
+        failing = [i for i, score in zip(failing, scores, strict=True) if score is None or score < 1]
+    return failing
+
+
+def checked_rewards(rewards: Any, num_completions: int) -> list[float | None]:
+    """Rewards as floats, None and NaN as None; a ValueError says what was returned instead."""
+    if isinstance(rewards, str | Mapping) or not isinstance(rewards, Iterable):
+        raise ValueError(
+            f"returned {type(rewards).__name__} {rewards!r:.80}, expected a list of {num_completions} rewards"
+        )
+    rewards = list(rewards)
+    if len(rewards) != num_completions:
+        raise ValueError(f"returned {len(rewards)} rewards for {num_completions} completions")
+    checked: list[float | None] = []
+    for reward in rewards:
+        if reward is not None and not isinstance(reward, SupportsFloat):
+            raise ValueError(
+                f"returned {reward!r:.80} ({type(reward).__name__}) as a reward, expected a number or None"
+            )
+        value = math.nan if reward is None else float(reward)
+        if math.isinf(value):
+            raise ValueError(f"returned {value} as a reward, expected a finite number or None")
+        checked.append(None if math.isnan(value) else value)
+    return checked
+
+
+class _HeldLog:
+    """Columns whose `log_extra` and `log_metric` are held back until the batch is known to have succeeded."""
+
+    def __init__(self, columns: Mapping[str, Any]) -> None:
+        self._held: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+        self.columns = dict(columns)
+        for key in ("log_extra", "log_metric"):
+            if key in columns:
+                self.columns[key] = functools.partial(self._hold, columns[key])
+
+    def _hold(self, log: Callable[..., None], name: str, value: Any) -> None:
+        self._held.append((log, (name, value)))
+
+    def release(self) -> None:
+        for log, args in self._held:
+            log(*args)
+
+
+def _attempt(
+    reward: Reward, completions: list[Completion], columns: Mapping[str, Any]
+) -> list[float | None] | Exception:
+    try:
+        return checked_rewards(reward(completions=completions, **columns), len(completions))
+    except Exception as error:  # grading model output: untrusted; the guard counts it
+        return error
+
+
+async def _attempt_async(
+    reward: Reward, completions: list[Completion], columns: Mapping[str, Any]
+) -> list[float | None] | Exception:
+    try:
+        return checked_rewards(await reward(completions=completions, **columns), len(completions))
+    except Exception as error:  # as in _attempt
+        return error
+
+
+def _single_rows(
+    completions: list[Completion], columns: Mapping[str, Any]
+) -> Iterator[tuple[list[Completion], dict[str, Any]]]:
+    """The batch as batches of one; a column is a list as long as the batch, all else goes along whole."""
+    for i, completion in enumerate(completions):
+        row = {
+            key: [value[i]] if isinstance(value, list) and len(value) == len(completions) else value
+            for key, value in columns.items()
+        }
+        yield [completion], row
+
+
+def _columns(rows: Sequence[Row]) -> dict[str, Any]:
+    """What TRL passes beside the completions, for a few rows outside of a run."""
+    columns: dict[str, Any] = (
+        {key: [row[key] for row in rows] for key in rows[0] if key not in _NOT_COLUMNS} if rows else {}
+    )
+    return columns | {
+        "prompts": [row.get("prompt", "") for row in rows],
+        "completion_ids": [[0] for _ in rows],
+        "trainer_state": SimpleNamespace(global_step=0, max_steps=1, epoch=0.0),
+        "log_extra": lambda column, values: None,
+        "log_metric": lambda name, value: None,
+    }
+
+
+def _as_completion(row: Row, text: str) -> Completion:
+    return [{"role": "assistant", "content": text}] if isinstance(row.get("prompt"), list) else text
+
+
+def _call_now(reward: Reward, completions: list[Completion], columns: Mapping[str, Any]) -> Any:
+    """Call a reward outside of a trainer; an async one in its own thread (the caller may be a notebook)."""
+    result = reward(completions=completions, **columns)
+    if not is_async(reward):
+        return result
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(asyncio.run, result).result()
+
+
+def _import_file(spec: str, path: Path) -> ModuleType:
+    if not path.is_file():
+        raise ValueError(f"reward {spec!r}: there is no file {path} (relative paths start at {Path.cwd()})")
+    name = "rlkit_reward_" + "".join(c if c.isalnum() else "_" for c in str(path.resolve()))
+    module_spec = importlib.util.spec_from_file_location(name, path)
+    assert module_spec is not None and module_spec.loader is not None  # it ends in .py
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[name] = module  # dataclasses and pickle look their module up
+    try:
+        module_spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise ValueError(
+            f"reward {spec!r}: running {path} failed: {type(error).__name__}: {error}"
+        ) from error
+    return module
+
+
+def _import_module(spec: str, name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise ValueError(
+            f"reward {spec!r}: importing {name} failed: {type(error).__name__}: {error}. "
+            f"A function of a file that is not installed is named 'path/to/file.py:function'"
+        ) from error
