@@ -1,4 +1,4 @@
-"""The curriculum's state beside the trainer's checkpoint: `checkpoint-N/rlkit/*.pt`, written whole or not at all."""
+"""The curriculum's state beside the trainer's checkpoint: `checkpoint-N/rlkit/*.pt`, whole or not at all."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,10 @@ FOLDER = "rlkit"
 
 
 def save_state(checkpoint: Path, name: str, state: dict[str, Any]) -> None:
-    """Writes `state` (dicts, lists, numbers, strings, arrays, tensors) under a temporary name, then renames it."""
+    """Writes `state` under a temporary name, then renames it.
+
+    It may hold dicts, lists, numbers, strings, None, arrays and tensors; a tuple comes back as a list.
+    """
     folder = checkpoint / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f"{name}.tmp"
@@ -35,20 +38,28 @@ def load_state(checkpoint: Path, name: str) -> dict[str, Any]:
     stored = torch.load(path, weights_only=True)
     if stored["version"] != VERSION:
         raise ValueError(
-            f"{path} has format {stored['version']}, this rlkit reads {VERSION}; resume with the version that wrote it"
+            f"{path} has format {stored['version']}, this rlkit reads {VERSION}; "
+            "resume with the version that wrote it"
         )
     return _unpack(stored["state"])
 
 
-def check_output_dir(output_dir: str | Path, resuming: bool) -> None:
-    """Raises ValueError where the folder holds another run and this one does not resume it."""
+def last_checkpoint(output_dir: str | Path) -> str | None:
+    """The newest whole checkpoint; one that a killed process left unfinished has no trainer state yet."""
+    found = [path.parent for path in Path(output_dir).glob("checkpoint-*/trainer_state.json")]
+    return str(max(found, key=lambda path: int(path.name.split("-")[1]))) if found else None
+
+
+def check_output_dir(output_dir: str | Path, resume_from: str | Path | None = None) -> None:
+    """Raises ValueError where the folder holds another run than the one whose checkpoint is resumed."""
     output_dir = Path(output_dir)
     traces = ["metrics.jsonl", *(path.name for path in output_dir.glob("checkpoint-*"))]
     found = [name for name in traces if (output_dir / name).exists()]
-    if found and not resuming:
+    its_own = resume_from is not None and Path(resume_from).resolve().parent == output_dir.resolve()
+    if found and not its_own:
         raise ValueError(
-            f"output_dir ({output_dir}) holds another run ({', '.join(sorted(found))}); choose another folder, remove "
-            "it, or set resume_from_checkpoint"
+            f"output_dir ({output_dir}) holds another run ({', '.join(sorted(found))}); "
+            "choose another folder, remove it, or set resume_from_checkpoint to one of its checkpoints"
         )
 
 
@@ -59,7 +70,7 @@ def _pack(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_pack(item) for item in value]
     if isinstance(value, np.ndarray):
-        return {"__array__": torch.from_numpy(np.ascontiguousarray(value))}
+        return {"__array__": torch.from_numpy(value.copy())}
     if isinstance(value, np.generic):
         return value.item()
     return value

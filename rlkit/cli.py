@@ -50,8 +50,10 @@ def simulate(
         num_prompts=prompts, num_steps=steps, groups_per_step=groups, num_generations=generations, seed=seed
     )
     history = run(build_curriculum(CurriculumConfig(curriculum=preset, curriculum_seed=seed)), config)
-    table = Table("step", "accuracy", "effective ratio", "rollouts spent", "selection ms", title=f"{preset}, simulated")
-    for row in history[:: max(len(history) // 10, 1)] + history[-1:]:
+    columns = ("step", "accuracy", "effective ratio", "rollouts spent", "selection ms")
+    table = Table(*columns, title=f"{preset}, simulated")
+    shown = sorted({*range(0, steps, max(steps // 10, 1)), steps - 1})
+    for row in (history[position] for position in shown):
         table.add_row(
             f"{row['step']}",
             f"{row['accuracy']:.3f}",

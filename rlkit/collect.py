@@ -38,6 +38,8 @@ class Writer(Protocol):
 class NoLedger:
     """Records nothing: the processes beside the main one, and simulations that want none."""
 
+    step = 1
+
     def write(self, batch: Batch) -> None:
         pass
 
@@ -98,18 +100,18 @@ class Filling:
     def finish(self, fill: str) -> Batch:
         """The batch: kept groups first come first served, then what the fill policy says."""
         proposals, graded, reasons, seconds = zip(*self._rounds, strict=True)
-        groups, reason_P = Groups.concatenate(list(graded)), np.concatenate(reasons)
+        groups, reason_P = Groups.concatenate(list(graded)), np.concatenate(reasons).astype(object)
         kept = np.flatnonzero(reason_P == KEPT)
         chosen, surplus = kept[: self.num_groups], kept[self.num_groups :]
         reason_P[surplus] = "surplus"
         weight = np.ones(self.num_groups)
         missing = self.num_groups - len(chosen)
+        if missing and fill == "error":
+            raise UnfilledBatchError(_explain(reason_P, self.num_groups, len(self._rounds)))
         if missing:
             chosen = np.concatenate([chosen, _best_dropped(groups, reason_P)[:missing]])
-            if fill == "error":
-                raise UnfilledBatchError(_explain(reason_P, self.num_groups, len(self._rounds)))
-            if fill == "shrink":
-                weight[self.num_groups - missing :] = 0.0
+        if missing and fill == "shrink":
+            weight[self.num_groups - missing :] = 0.0
         return Batch(
             groups=groups,
             prediction=_concatenate([proposal.prediction for proposal in proposals]),
@@ -143,6 +145,6 @@ def _explain(reason_P: np.ndarray, num_groups: int, num_rounds: int) -> str:
     names, counts = np.unique(reason_P.astype(str), return_counts=True)
     funnel = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
     return (
-        f"{num_rounds} rounds of rollouts did not fill a batch of {num_groups} groups ({funnel}); raise max_rounds, "
-        "widen the filter, or set fill=top_up or fill=shrink"
+        f"{num_rounds} rounds of rollouts did not fill a batch of {num_groups} groups ({funnel}); "
+        "raise max_rounds, widen the filter, or set fill=top_up or fill=shrink"
     )

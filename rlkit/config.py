@@ -23,22 +23,31 @@ class CurriculumConfig:
     signal_min: float = field(default=0.0, metadata={"help": "The signal's least value."})
     signal_max: float | None = field(
         default=None,
-        metadata={"help": "The signal's greatest value. Default: 1, or the sum of the weights for the total."},
+        metadata={"help": "The signal's greatest value. Default: 1, or the sum of weights for the total."},
     )
     candidates: int | None = field(
         default=None, metadata={"help": "Candidates scored for each prompt rolled out (k)."}
     )
-    target: float | None = field(default=None, metadata={"help": "Predicted mean signal to aim at."})
-    band_low: float | None = field(default=None, metadata={"help": "Least mean signal of a kept group."})
-    band_high: float | None = field(default=None, metadata={"help": "Greatest mean signal of a kept group."})
+    target: float | None = field(
+        default=None,
+        metadata={"help": "Predicted mean signal to aim at, as a share (0 to 1) of the signal's range."},
+    )
+    band_low: float | None = field(
+        default=None,
+        metadata={"help": "Least mean signal of a kept group, as a share of the signal's range."},
+    )
+    band_high: float | None = field(
+        default=None,
+        metadata={"help": "Greatest mean signal of a kept group, as a share of the signal's range."},
+    )
     max_rounds: int | None = field(
         default=None, metadata={"help": "Rounds of rollouts after which a step stops refilling its batch."}
     )
     fill: str | None = field(
         default=None,
         metadata={
-            "help": "When the rounds are over and groups are missing: top_up with the best dropped ones, shrink "
-            "the batch (its shape stays, the padding does not train), or error."
+            "help": "When the rounds are over and groups are missing: top_up with the best dropped ones, "
+            "shrink the batch (its shape stays, the padding does not train), or error."
         },
     )
     value_backbone: str | None = field(
@@ -78,20 +87,28 @@ class CurriculumConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} ({value}) must be at least 1")
+        for name in ("target", "band_low", "band_high"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(
+                    f"{name} ({value}) must lie in 0 to 1: it is a share of the range from signal_min to signal_max"
+                )
         if self.value_learning_rate is not None and self.value_learning_rate <= 0:
             raise ValueError(f"value_learning_rate ({self.value_learning_rate}) must be above 0")
         if self.fill is not None and self.fill not in FILLS:
             raise ValueError(f"fill ({self.fill!r}) must be one of {', '.join(FILLS)}")
         if self.value_backbone is not None and self.value_backbone not in BACKBONES:
-            raise ValueError(f"value_backbone ({self.value_backbone!r}) must be one of {', '.join(BACKBONES)}")
+            raise ValueError(
+                f"value_backbone ({self.value_backbone!r}) must be one of {', '.join(BACKBONES)}"
+            )
         if self.band_low is not None and self.band_high is not None and self.band_low > self.band_high:
             raise ValueError(
                 f"band_low ({self.band_low}) must not be above band_high ({self.band_high}); swap them"
             )
         if self.signal_max is not None and self.signal_max <= self.signal_min:
             raise ValueError(
-                f"signal_max ({self.signal_max}) must be above signal_min ({self.signal_min}); give the range "
-                "that the reward function returns"
+                f"signal_max ({self.signal_max}) must be above signal_min ({self.signal_min}); give the "
+                "range that the reward function returns"
             )
 
     def numbers(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from rlkit.types import Batch
 
 
 def funnel(batch: Batch) -> dict[str, float]:
-    """What a generation cost and what it gave: proposed -> graded -> kept (with drop reasons) -> trained."""
+    """A generation's metrics. Drop reasons that did not occur are left out."""
     groups, trained_P = batch.groups, batch.trained_P
     num_completions = groups.signal_PG.shape[1]
     names, counts = np.unique(batch.reason_P.astype(str), return_counts=True)
@@ -19,6 +19,7 @@ def funnel(batch: Batch) -> dict[str, float]:
         "funnel/graded": len(groups),
         "funnel/trained": int(trained_P.sum()),
         "funnel/topped_up": int((batch.reason_P[trained_P] != "kept").sum()),
+        "funnel/kept": 0,
         **{f"funnel/{name}": int(count) for name, count in zip(names, counts, strict=True)},
         "rollouts/spent": len(groups) * num_completions,
         "rollouts/trained": int(trained_P.sum()) * num_completions,

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rlkit.types import Batch
@@ -108,11 +109,8 @@ class Ledger:
                 continue
             if first < self.generation:
                 table = pq.read_table(part)
-                self._write_part(
-                    table.filter(pa.compute.less(table["generation"], self.generation)),
-                    first,
-                    self.generation - 1,
-                )
+                kept = table.filter(pc.field("generation") < self.generation)
+                self._write_part(kept, first, self.generation - 1)
             part.unlink()
 
 

@@ -44,14 +44,8 @@ class PromptPool:
 
     def column(self, name: str) -> np.ndarray | None:
         """A column as an array, or None where the data has none of that name."""
-        columns = getattr(self.rows, "column_names", None)
-        if columns is None:
-            columns = self.rows[0].keys() if len(self.rows) else ()
-        if name not in columns:
-            return None
-        if hasattr(self.rows, "column_names"):
-            return np.asarray(self.rows[name])
-        return np.asarray([row[name] for row in self.rows])
+        values = _column(self.rows, name)
+        return None if values is None else np.asarray(values)
 
     def draw(self, num: int, exclude: np.ndarray) -> np.ndarray:
         """The next `num` prompts of the stream that are not in `exclude`; fewer where the pool has no more.
@@ -133,15 +127,24 @@ class PromptPool:
         self.seed, self._pass, self._position, self._order = state["seed"], state["pass"] + 1, 0, None
 
 
+def _column_names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(getattr(rows, "column_names", None) or rows[0].keys())
+
+
+def _column(rows: Any, name: str) -> Sequence[Any] | None:
+    if name not in _column_names(rows):
+        return None
+    return rows[name] if hasattr(rows, "column_names") else [row[name] for row in rows]
+
+
 def prompt_keys(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
     """64-bit keys of the rows' prompts: blake2b of the text, or of the messages as canonical JSON.
 
     Rows with images are told apart by their position too, since the same question may be asked of two pictures.
     """
-    columns = getattr(rows, "column_names", None)
-    prompts = rows["prompt"] if columns is not None else [row["prompt"] for row in rows]  # type: ignore[call-overload]
-    if columns is None:
-        columns = rows[0].keys() if len(rows) else ()
+    prompts = _column(rows, "prompt")
+    assert prompts is not None, "make_pool checks the column"
+    columns = _column_names(rows)
     positional = "image" in columns or "images" in columns
     keys = np.empty(len(rows), dtype=np.uint64)
     for position, prompt in enumerate(prompts):
@@ -170,7 +173,7 @@ def make_pool(rows: Any, seed: int = 0) -> PromptPool:
         )
     if len(rows) == 0:
         raise ValueError("train_dataset is empty (0 rows); give at least one batch of prompts")
-    columns = list(getattr(rows, "column_names", None) or rows[0].keys())
+    columns = _column_names(rows)
     if "prompt" not in columns:
         raise ValueError(
             f"train_dataset has no `prompt` column; it has: {', '.join(columns)}; rename the one that holds the prompt"

@@ -33,20 +33,24 @@ class Preset:
     parts: Callable[[CurriculumConfig, Truth | None], Parts]
 
 
-def _value_model(config: CurriculumConfig, seed: int) -> Estimator:
+def _value_model(config: CurriculumConfig) -> Estimator:
     # torch loads here, and nowhere else in the curriculum.
     from rlkit.curriculum.estimators.value_model import ValueModel
 
+    numbers: dict[str, Any] = {name.removeprefix("value_"): getattr(config, name) for name in VALUE_MODEL}
     return ValueModel(
-        backbone=config.value_backbone,
-        hidden=config.value_hidden,
-        learning_rate=config.value_learning_rate,
-        steps=config.value_steps,
-        buffer=config.value_buffer,
+        **numbers,
         signal_min=config.signal_min,
-        signal_max=1.0 if config.signal_max is None else config.signal_max,
-        seed=seed,
+        signal_max=_on_signal(config, 1.0),
+        seed=config.curriculum_seed or 0,
     )
+
+
+def _on_signal(config: CurriculumConfig, share: float | None) -> float:
+    """A share of the signal's range on the signal's own scale. 0.5 of [0, 2] -> 1.0"""
+    assert share is not None, "the preset has a number"
+    signal_max = 1.0 if config.signal_max is None else config.signal_max
+    return config.signal_min + share * (signal_max - config.signal_min)
 
 
 # DAPO's reference implementation stops after 10 generation batches, with an error; we top the batch up.
@@ -81,7 +85,9 @@ PRESETS: dict[str, Preset] = {
         parts=lambda config, truth: (
             Neutral(),
             in_order,
-            partial(band, low=config.band_low, high=config.band_high),
+            partial(
+                band, low=_on_signal(config, config.band_low), high=_on_signal(config, config.band_high)
+            ),
         ),
     ),
     "pcl": Preset(
@@ -89,8 +95,8 @@ PRESETS: dict[str, Preset] = {
         paper="Prompt Curriculum Learning (Gao et al., arXiv 2510.01135)",
         numbers={"candidates": 4, "target": 0.5, **VALUE_MODEL, **ONE_ROUND},
         parts=lambda config, truth: (
-            _value_model(config, config.curriculum_seed or 0),
-            partial(nearest, target=config.target),
+            _value_model(config),
+            partial(nearest, target=_on_signal(config, config.target)),
             keep_all,
         ),
     ),
@@ -98,6 +104,7 @@ PRESETS: dict[str, Preset] = {
         rule="as pcl, but with the true success rates: the limit of what choosing can gain",
         paper="ours",
         numbers={"candidates": 4, "target": 0.5, **ONE_ROUND},
+        # The truth is a share already, whatever the signal's range.
         parts=lambda config, truth: (Oracle(truth), partial(nearest, target=config.target), keep_all),
     ),
 }

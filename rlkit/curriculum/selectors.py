@@ -1,6 +1,6 @@
 """Selectors: pure functions from predictions to the positions of the candidates worth rolling out.
 
-Each takes `(prediction, num, rng)` and returns at most `num` distinct positions among the N candidates.
+Each takes `(prediction, num, rng)` and returns min(num, N) distinct positions among the N candidates.
 """
 
 from collections.abc import Callable

@@ -158,10 +158,15 @@ class TRLHost:
         )
 
     def held_rows(self, batch: Batch) -> tuple[list[Completion], torch.Tensor]:
-        """This process's share of the batch's completions, and the rewards of all its rows, (rows, functions)."""
+        """This process's share of the batch's completions, and the rewards of all its rows, (rows, functions).
+
+        Rewards of groups that only pad the batch are missing, as TRL leaves such rows out of its statistics.
+        """
         num_generations = self.trainer.num_generations
         row_B = (batch.chosen_B[:, None] * num_generations + np.arange(num_generations)).reshape(-1)
         rewards = torch.cat(self._rewards)[torch.from_numpy(row_B).to(self._rewards[0].device)]
+        padding = torch.from_numpy(batch.weight_B == 0).repeat_interleave(num_generations)
+        rewards[padding.to(rewards.device)] = torch.nan
         share = np.array_split(row_B, self.world)[self.rank]
         in_place = batch.num_rounds == 1 and np.array_equal(row_B, np.arange(self._num_rows))
         if self.world > 1 and not in_place:

@@ -10,7 +10,7 @@ from trl import GRPOConfig
 from rlkit.config import CurriculumConfig
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.curriculum.presets import build_curriculum, resolve_config
-from rlkit.verify.rewards import guard
+from rlkit.verify.rewards import guard, reward_name
 
 OnError = Callable[[str, int, Exception], None]
 
@@ -46,6 +46,14 @@ def as_curriculum(
         total = sum(weight for weight in weights if weight > 0) or 1.0
         config = replace(config, signal_max=1.0 if config.curriculum_signal else total)
     return build_curriculum(config), config.allow_changed_data
+
+
+def reward_names(reward_funcs: list[Any]) -> list[str]:
+    """The names under which TRL logs the functions: a model's is the last part of its path."""
+    paths = [
+        function.config._name_or_path if isinstance(function, nn.Module) else function for function in reward_funcs
+    ]
+    return [path.split("/")[-1] if isinstance(path, str) else reward_name(path) for path in paths]
 
 
 def signal_column(signal: str | None, names: list[str]) -> int | None:

@@ -16,7 +16,10 @@ from rlkit.collect import NoLedger, Writer, collect
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.funnel import funnel
 from rlkit.pool import PromptPool
-from rlkit.types import INFORMATIVE_VARIANCE, Batch, Groups, Proposal
+from rlkit.types import Batch, Groups, Proposal
+
+FEATURE_NOISE_SD = 0.5
+"""Logits of error in what `SimulatedHost.features` shows of a difficulty."""
 
 
 @dataclass
@@ -39,7 +42,11 @@ class SimulationConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} ({getattr(self, name)}) must be at least 1")
         if self.num_generations < 2:
-            raise ValueError(f"num_generations ({self.num_generations}) must be at least 2: a group of one has no advantage")
+            raise ValueError(
+                f"num_generations ({self.num_generations}) must be at least 2: a group of one has no advantage"
+            )
+        if self.difficulty_sd <= 0:
+            raise ValueError(f"difficulty_sd ({self.difficulty_sd}) must be above 0")
 
 
 class SimulatedHost:
@@ -47,8 +54,10 @@ class SimulatedHost:
 
     def __init__(self, config: SimulationConfig):
         self.config = config
-        self._rng = np.random.default_rng(config.seed)
-        self.difficulty_N = self._rng.normal(0.0, config.difficulty_sd, config.num_prompts)
+        # Three streams of their own: features must not be told the difficulties by a shared seed.
+        difficulties, noise, self._coins = np.random.default_rng(config.seed).spawn(3)
+        self.difficulty_N = difficulties.normal(0.0, config.difficulty_sd, config.num_prompts)
+        self._looks_N = self.difficulty_N + noise.normal(0.0, FEATURE_NOISE_SD, config.num_prompts)
         self.ability = 0.0
 
     def whole(self, num: int) -> int:
@@ -60,7 +69,7 @@ class SimulatedHost:
     def rollout(self, proposal: Proposal) -> Groups:
         start = time.perf_counter()
         p_P = self.truth(proposal.index_P)
-        reward_PG = (self._rng.random((len(p_P), self.config.num_generations)) < p_P[:, None]).astype(float)
+        reward_PG = (self._coins.random((len(p_P), self.config.num_generations)) < p_P[:, None]).astype(float)
         return Groups(
             index_P=proposal.index_P,
             signal_PG=reward_PG,
@@ -73,18 +82,17 @@ class SimulatedHost:
         return 1 / (1 + np.exp(self.difficulty_N[index_N] - self.ability))
 
     def features(self, index_N: np.ndarray) -> np.ndarray:
-        """What a policy's hidden state might show of a difficulty: eight noisy bumps along its scale."""
-        noise = np.random.default_rng(self.config.seed).normal(0, 0.5, self.config.num_prompts)
-        seen = (self.difficulty_N + noise)[index_N, None]
+        """What a policy's hidden state might show of a difficulty: eight bumps along its scale, seen with noise."""
         centers = np.linspace(-2, 2, 8) * self.config.difficulty_sd
-        return np.exp(-((seen - centers) ** 2) / self.config.difficulty_sd**2).astype(np.float32)
+        distance = (self._looks_N[index_N, None] - centers) / self.config.difficulty_sd
+        return np.exp(-(distance**2)).astype(np.float32)
 
     def learn(self, batch: Batch) -> None:
         """The update: ability grows with the mean of 4p(1-p) over the trained groups whose rewards differ."""
         trained = batch.trained_P
-        informative = batch.groups.reward_PG[trained].var(axis=1) > INFORMATIVE_VARIANCE
         p_P = self.truth(batch.groups.index_P[trained])
-        self.ability += self.config.learning_rate * float((4 * p_P * (1 - p_P) * informative).sum()) / len(batch.chosen_B)
+        lesson_P = 4 * p_P * (1 - p_P) * batch.groups.informative_P[trained]
+        self.ability += self.config.learning_rate * float(lesson_P.sum()) / len(batch.chosen_B)
 
 
 def simulate(curriculum: Curriculum, config: SimulationConfig, ledger: Writer | None = None) -> list[dict[str, float]]:
@@ -98,6 +106,7 @@ def simulate(curriculum: Curriculum, config: SimulationConfig, ledger: Writer | 
     rows = [{"prompt": f"simulated prompt {number}"} for number in range(config.num_prompts)]
     pool = PromptPool(rows, np.arange(config.num_prompts, dtype=np.uint64), seed=config.seed)
     curriculum.bind(pool, host, config.groups_per_step)
+    everything = np.arange(len(pool))
     history = []
     spent = 0.0
     for step in range(1, config.num_steps + 1):
@@ -105,5 +114,6 @@ def simulate(curriculum: Curriculum, config: SimulationConfig, ledger: Writer | 
         host.learn(batch)
         row = {"step": step, **funnel(batch), **curriculum.metrics()}
         spent += row["rollouts/spent"]
-        history.append({**row, "rollouts/spent_total": spent, "accuracy": float(host.truth(np.arange(len(pool))).mean())})
+        accuracy = float(host.truth(everything).mean())
+        history.append({**row, "rollouts/spent_total": spent, "accuracy": accuracy})
     return history

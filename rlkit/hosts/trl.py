@@ -12,15 +12,14 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig, GRPOTrainer
 
-from rlkit.checkpoint import check_output_dir, load_state, save_state
+from rlkit.checkpoint import check_output_dir, last_checkpoint, load_state, save_state
 from rlkit.collect import collect
 from rlkit.config import CurriculumConfig
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.hosts.rollouts import Completion, PromptsPreparedError, TRLHost
-from rlkit.hosts.setup import as_curriculum, guarded_rewards, signal_column
+from rlkit.hosts.setup import as_curriculum, guarded_rewards, reward_names, signal_column
 from rlkit.hosts.step_record import StepRecord
 from rlkit.pool import make_pool
 from rlkit.types import Batch
@@ -61,6 +60,8 @@ class CurriculumGRPOTrainer(GRPOTrainer):
             args = GRPOConfig(f"{name.split('/')[-1]}-GRPO")
         reward_funcs = guarded_rewards(reward_funcs, self._count_grading_error)
         self.curriculum, self._allow_changed_data = as_curriculum(curriculum, reward_funcs, args)
+        if kwargs.get("environment_factory") is None:  # else the environments' own rewards join later
+            signal_column(self.curriculum.signal, reward_names(reward_funcs))
         self.pool = make_pool(train_dataset, seed=self.curriculum.seed)
         self._num_groups = args.generation_batch_size // args.num_generations  # type: ignore[operator]
         self.host = TRLHost(self)
@@ -72,7 +73,8 @@ class CurriculumGRPOTrainer(GRPOTrainer):
 
         self.host.signal = signal_column(self.curriculum.signal, self.reward_func_names)
         self.record = StepRecord(Path(self.args.output_dir), self.accelerator.is_main_process)
-        self.add_callback(self.record)
+        # First of all callbacks, so that what the others take is not counted as the step's.
+        self.callback_handler.callbacks.insert(0, self.record)
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
         """As `Trainer.train`; resuming goes on as if never stopped, also in the middle of a generation's steps.
@@ -81,13 +83,13 @@ class CurriculumGRPOTrainer(GRPOTrainer):
             ValueError: the output folder holds another run, or the checkpoint's preset or data differ.
         """
         if resume_from_checkpoint is True:
-            resume_from_checkpoint = get_last_checkpoint(self.args.output_dir)
+            resume_from_checkpoint = last_checkpoint(self.args.output_dir)
             if resume_from_checkpoint is None:
                 raise ValueError(
                     f"resume_from_checkpoint is set, and output_dir ({self.args.output_dir}) has no checkpoint"
                 )
         if self.accelerator.is_main_process:
-            check_output_dir(self.args.output_dir, resuming=bool(resume_from_checkpoint))
+            check_output_dir(self.args.output_dir, resume_from_checkpoint or None)
         self.accelerator.wait_for_everyone()
         if resume_from_checkpoint:
             self._load_curriculum(Path(resume_from_checkpoint))
@@ -129,18 +131,31 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         return self._held[1]
 
     def _without_padding(self, output: dict[str, Any], batch: Batch) -> dict[str, Any]:
-        """Masks the groups that only keep the batch's shape (fill policy "shrink"), so that they do not train."""
+        """Masks the groups that only keep the batch's shape (fill policy "shrink"), so that they do not train.
+
+        Their rewards are missing already (`held_rows`), so that they have no advantage and no part in a batch's std.
+        """
         if batch.weight_B.all():
             return output
         rows = len(output["advantages"])
         weights = torch.from_numpy(batch.weight_B).repeat_interleave(self.num_generations)
         local = weights[self.accelerator.process_index * rows :][:rows].to(output["advantages"])
         output["completion_mask"] = output["completion_mask"] * local[:, None].to(output["completion_mask"])
-        scale = len(weights) / weights.sum().clamp(min=1) if self.loss_type in MEAN_OVER_ROWS else 1.0
-        output["advantages"] = output["advantages"] * local * scale
+        if self.loss_type in MEAN_OVER_ROWS:
+            output["row_scale"] = (len(weights) / weights.sum().clamp(min=1)).to(output["advantages"])
+            output["advantages"] = output["advantages"] * output["row_scale"]
         mask = output["completion_mask"] * output.get("tool_mask", 1)
         output["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
         return output
+
+    def _compute_loss(self, model: nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
+        """As TRL's; where rows that only pad the batch are counted in a mean, the KL term makes up for them too."""
+        beta = self.beta
+        self.beta = beta * inputs.get("row_scale", 1.0)
+        try:
+            return super()._compute_loss(model, inputs)
+        finally:
+            self.beta = beta
 
     def _count_grading_error(self, name: str, num_rows: int, error: Exception) -> None:
         self._grading_errors += num_rows
@@ -150,13 +165,14 @@ class CurriculumGRPOTrainer(GRPOTrainer):
 
     def _log_collected(self, batch: Batch) -> None:
         """Puts the funnel and the calibration among TRL's metrics, for `report_to`, and into the step's record."""
-        row = {"grade/error": self._grading_errors, **self.record.collected(batch), **self.curriculum.metrics()}
+        errors = self.accelerator.gather(torch.tensor(self._grading_errors, device=self.accelerator.device))
+        row = {"grade/error": int(errors.sum()), **self.record.collected(batch), **self.curriculum.metrics()}
         self.record.add(row)
         for name, value in row.items():
             self._metrics["train"][f"curriculum/{name}"].append(float(value))
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
+        # Before TRL's own files: the last of those is what tells a whole checkpoint from one cut short.
         checkpoint = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
         self.record.flush()
         if self.accelerator.is_main_process:
@@ -166,6 +182,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         buffered = self._buffered_inputs if self._step % cycle else None
         state = {"step": self._step, "buffered_inputs": buffered}
         save_state(checkpoint, f"process-{self.accelerator.process_index}", state)
+        super()._save_checkpoint(model, trial)
 
     def _load_curriculum(self, checkpoint: Path) -> None:
         state = load_state(checkpoint, "curriculum")

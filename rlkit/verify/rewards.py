@@ -30,6 +30,10 @@ GOLD_BATCH = 256  # rows a call; the last-resort row-by-row pass then repeats at
 _NOT_COLUMNS = ("prompt", "completion", "completion_ids")  # TRL passes these by other names
 
 
+class WrongNumberError(ValueError):
+    """A reward gave more or fewer rewards than there are completions: nobody knows which is whose."""
+
+
 def load_reward(spec: str) -> Reward:
     """The function that a spec names: "path/to/file.py:function" or "package.module:function".
 
@@ -76,16 +80,19 @@ def is_async(reward: Reward) -> bool:
 
 
 def guard(reward: Reward, on_error: OnError) -> Reward:
-    """The reward, unable to end a run: a batch that fails is graded row by row, and rows that fail get None.
+    """The reward, unable to end a run: a failing batch is graded row by row; rows that fail get None.
 
     Failing is to raise an Exception, or to return something else than one finite number or None a completion.
-    Each batch that failed is reported once: on_error(name, number of rows that failed also alone, one of the
-    exceptions). What a failing batch has logged through TRL's `log_extra` and `log_metric` is dropped, so
-    that no column of the completions table gets rows twice.
+    A batch with a wrong number of rewards gets None throughout. Each batch that failed is reported once:
+    on_error(name, number of rows that got None for it, one of the exceptions). What a failing batch has
+    logged through TRL's `log_extra` and `log_metric` is dropped, so that no column of the completions table
+    gets rows twice.
     """
     name = reward_name(reward)
 
-    def merge(batch_error: Exception, outcomes: list[list[float | None] | Exception]) -> list[float | None]:
+    def merge(
+        batch_error: Exception, outcomes: Sequence[list[float | None] | Exception]
+    ) -> list[float | None]:
         errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
         on_error(name, len(errors), errors[0] if errors else batch_error)
         return [None if isinstance(outcome, Exception) else outcome[0] for outcome in outcomes]
@@ -93,6 +100,8 @@ def guard(reward: Reward, on_error: OnError) -> Reward:
     def guarded(completions: list[Completion], **columns: Any) -> list[float | None]:
         log = _HeldLog(columns)
         outcome = _attempt(reward, completions, log.columns)
+        if isinstance(outcome, WrongNumberError):
+            return merge(outcome, [outcome] * len(completions))
         if isinstance(outcome, Exception):
             return merge(outcome, [_attempt(reward, *row) for row in _single_rows(completions, log.columns)])
         log.release()
@@ -101,6 +110,8 @@ def guard(reward: Reward, on_error: OnError) -> Reward:
     async def guarded_async(completions: list[Completion], **columns: Any) -> list[float | None]:
         log = _HeldLog(columns)
         outcome = await _attempt_async(reward, completions, log.columns)
+        if isinstance(outcome, WrongNumberError):
+            return merge(outcome, [outcome] * len(completions))
         if isinstance(outcome, Exception):
             rows = _single_rows(completions, log.columns)
             return merge(outcome, [await _attempt_async(reward, *row) for row in rows])
@@ -120,12 +131,12 @@ def check_reward(reward: Reward, rows: Iterable[Row]) -> None:
     sample = list(itertools.islice(rows, NUM_CHECK_ROWS))
     name = reward_name(reward)
     try:
-        result = _call_now(reward, [_as_completion(row, "0") for row in sample], _columns(sample))
+        result = grade(reward, [as_completion(row, "0") for row in sample], sample)
     except Exception as error:
         raise ValueError(
-            f"reward {name!r} raised {type(error).__name__}: {error} on the first {len(sample)} rows with the "
-            "completion '0'; it must give each completion a number or None. It was given the columns "
-            f"{sorted(_columns(sample))}"
+            f"reward {name!r} raised {type(error).__name__}: {error} on the first {len(sample)} rows with "
+            "the completion '0'; it must give each completion a number or None. It got "
+            f"the columns {sorted(_columns(sample))}"
         ) from error
     try:
         checked_rewards(result, len(sample))
@@ -154,10 +165,36 @@ def check_golds(reward: Reward, rows: Sequence[Row], gold_column: str = "answer"
         for start in range(0, len(failing), GOLD_BATCH):
             batch = [rows[i] for i in failing[start : start + GOLD_BATCH]]
             texts = [form.format(row[gold_column]) for row in batch]
-            completions = [_as_completion(row, text) for row, text in zip(batch, texts, strict=True)]
-            scores += _call_now(checked, completions, _columns(batch))
+            completions = [as_completion(row, text) for row, text in zip(batch, texts, strict=True)]
+            scores += grade(checked, completions, batch)
         failing = [i for i, score in zip(failing, scores, strict=True) if score is None or score < 1]
     return failing
+
+
+def grade(
+    reward: Reward,
+    completions: Sequence[Completion],
+    rows: Sequence[Row],
+    completion_ids: list[list[int]] | None = None,
+) -> Any:
+    """Call a reward outside of a trainer, with what TRL would give it; the result is not checked.
+
+    `rows` are the completions' own, one each. An async reward runs in a thread of its own, as the caller may
+    be a notebook that has an event loop already.
+    """
+    columns = _columns(rows)
+    if completion_ids is not None:
+        columns["completion_ids"] = completion_ids
+    result = reward(completions=list(completions), **columns)
+    if not is_async(reward):
+        return result
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(asyncio.run, result).result()
+
+
+def as_completion(row: Row, text: str) -> Completion:
+    """A text in the form of the row's prompt: a message if that is a list of messages."""
+    return [{"role": "assistant", "content": text}] if isinstance(row.get("prompt"), list) else text
 
 
 def checked_rewards(rewards: Any, num_completions: int) -> list[float | None]:
@@ -168,7 +205,7 @@ def checked_rewards(rewards: Any, num_completions: int) -> list[float | None]:
         )
     rewards = list(rewards)
     if len(rewards) != num_completions:
-        raise ValueError(f"returned {len(rewards)} rewards for {num_completions} completions")
+        raise WrongNumberError(f"returned {len(rewards)} rewards for {num_completions} completions")
     checked: list[float | None] = []
     for reward in rewards:
         if reward is not None and not isinstance(reward, SupportsFloat):
@@ -242,19 +279,6 @@ def _columns(rows: Sequence[Row]) -> dict[str, Any]:
         "log_extra": lambda column, values: None,
         "log_metric": lambda name, value: None,
     }
-
-
-def _as_completion(row: Row, text: str) -> Completion:
-    return [{"role": "assistant", "content": text}] if isinstance(row.get("prompt"), list) else text
-
-
-def _call_now(reward: Reward, completions: list[Completion], columns: Mapping[str, Any]) -> Any:
-    """Call a reward outside of a trainer; an async one in its own thread (the caller may be a notebook)."""
-    result = reward(completions=completions, **columns)
-    if not is_async(reward):
-        return result
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(asyncio.run, result).result()
 
 
 def _import_file(spec: str, path: Path) -> ModuleType:

@@ -47,11 +47,11 @@ class ValueModel:
     def __init__(
         self,
         *,
-        backbone: str | None = "policy",
-        hidden: int | None = 64,
-        learning_rate: float | None = 3e-3,
-        steps: int | None = 8,
-        buffer: int | None = 8,
+        backbone: str = "policy",
+        hidden: int = 64,
+        learning_rate: float = 3e-3,
+        steps: int = 8,
+        buffer: int = 8,
         signal_min: float = 0.0,
         signal_max: float = 1.0,
         seed: int = 0,
@@ -107,23 +107,24 @@ class ValueModel:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             self._head = nn.Sequential(
-                nn.LayerNorm(width), nn.Linear(width, self.hidden or 1), nn.GELU(), nn.Linear(self.hidden or 1, 2)
+                nn.LayerNorm(width), nn.Linear(width, self.hidden), nn.GELU(), nn.Linear(self.hidden, 2)
             )
         last: nn.Linear = self._head[-1]  # type: ignore[assignment]
         nn.init.zeros_(last.weight)
         # The neutral start: mean 1/2, and a dispersion of 0.95, near that of binary rewards.
         last.bias.data = torch.tensor([0.0, 3.0])
-        self._optimizer = torch.optim.AdamW(self._head.parameters(), lr=self.learning_rate or 0.0)
+        self._optimizer = torch.optim.AdamW(self._head.parameters(), lr=self.learning_rate)
 
     def _fit(self) -> None:
         features, mean, variance, count = (torch.cat(column) for column in zip(*self._recent, strict=True))
-        for _ in range(self.steps or 0):
+        for _ in range(self.steps):
             a, b = self._forward(features)
             mean_loss = F.binary_cross_entropy_with_logits(a, mean, weight=count / count.mean())
             # Detached: through the mean the variance's loss would pull predictions toward the edges.
             mean_hat = torch.sigmoid(a).detach()
             variance_hat = mean_hat * (1 - mean_hat) * torch.sigmoid(b)
-            variance_loss = ((variance_hat - variance) ** 2 * (count - 1)).sum() / (count - 1).sum().clamp(min=1)
+            variance_error = (variance_hat - variance) ** 2 * (count - 1)
+            variance_loss = variance_error.sum() / (count - 1).sum().clamp(min=1)
             loss = mean_loss + variance_loss
             self._optimizer.zero_grad()
             loss.backward()
@@ -134,13 +135,16 @@ class ValueModel:
         """Running mean squared error of the mean, less what the group's own sampling noise explains."""
         mean_hat = (prediction.mean_N[scored] - self.signal_min) / self.signal_range
         excess = np.mean((mean - mean_hat) ** 2 - variance / np.maximum(count - 1, 1))
-        self._squared_error = ERROR_MEMORY * self._squared_error + (1 - ERROR_MEMORY) * max(float(excess), 1e-4)
+        latest = max(float(excess), 1e-4)
+        self._squared_error = ERROR_MEMORY * self._squared_error + (1 - ERROR_MEMORY) * latest
 
     def metrics(self) -> dict[str, float]:
         return {"value_model/loss": self._loss, "value_model/error": float(np.sqrt(self._squared_error))}
 
     def state_dict(self) -> dict[str, Any]:
         return {
+            "backbone": self.backbone,
+            "hidden": self.hidden,
             "squared_error": self._squared_error,
             "loss": self._loss,
             "recent": [list(example) for example in self._recent],
@@ -149,6 +153,13 @@ class ValueModel:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Raises ValueError where the checkpoint's head is of another make."""
+        for name in ("backbone", "hidden"):
+            if state[name] != getattr(self, name):
+                raise ValueError(
+                    f"the checkpoint has value_{name}={state[name]!r}, this run asks for {getattr(self, name)!r}; "
+                    "resume with the checkpoint's"
+                )
         self._squared_error, self._loss = state["squared_error"], state["loss"]
         self._recent.clear()
         self._recent.extend(tuple(example) for example in state["recent"])  # type: ignore[misc]

@@ -1,0 +1,143 @@
+"""GRPO with a prompt curriculum on a real model.
+
+    accelerate launch recipes/grpo.py --config recipes/configs/gsm8k_qwen2.5_0.5b.yaml
+    accelerate launch recipes/grpo.py --config ... --curriculum dapo --dataset_path my.jsonl --rewards my.py:reward
+
+Every field of GRPOConfig, ModelConfig and CurriculumConfig can stand in the YAML file or on the command line. All
+that can be wrong with settings, data and rewards is checked before the model loads.
+"""
+
+import logging
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+import yaml
+from datasets import Dataset, load_dataset
+from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_config
+
+from rlkit import CurriculumConfig, CurriculumGRPOTrainer
+from rlkit.arguments import parse_arguments
+from rlkit.checkpoint import check_output_dir, last_checkpoint
+from rlkit.curriculum.presets import resolve_config
+from rlkit.data import read_rows, to_prompt_rows
+from rlkit.verify.rewards import check_golds, check_reward, load_reward
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class RecipeArguments:
+    """What this recipe adds to TRL's and the curriculum's settings."""
+
+    dataset_path: str | None = field(default=None, metadata={"help": "A .jsonl, .json or .parquet file."})
+    dataset_name: str | None = field(default=None, metadata={"help": "A data set's id on the Hub."})
+    dataset_config: str | None = field(default=None, metadata={"help": "Its configuration."})
+    dataset_split: str = field(default="train", metadata={"help": "Its split."})
+    prompt_column: str = field(
+        default="question", metadata={"help": "The text to ask, used where rows have no `prompt`."}
+    )
+    gold_column: str = field(default="answer", metadata={"help": "The gold answer, checked against the first reward."})
+    system_prompt: str | None = field(default=None, metadata={"help": "System message put before the text."})
+    instruction: str | None = field(default=None, metadata={"help": "Put below the text in the user's message."})
+    rewards: list[str] = field(
+        default_factory=lambda: ["rewards.math_answer:math_answer"],
+        metadata={"help": "Reward functions: path/to/file.py:function or package.module:function."},
+    )
+    num_eval: int = field(default=0, metadata={"help": "Rows held out for TRL's evaluation (eval_strategy)."})
+
+
+def main() -> None:
+    recipe, training, model, settings = parse_arguments((RecipeArguments, GRPOConfig, ModelConfig, CurriculumConfig))
+    resume = training.resume_from_checkpoint
+    if resume in ("true", "True"):
+        resume = last_checkpoint(training.output_dir)
+
+    check_output_dir(training.output_dir, resume)
+    curriculum = resolve_config(settings)
+    rewards = [load_reward(spec) for spec in recipe.rewards]
+    rows = with_accepted_golds(load_rows(recipe), rewards[0], recipe.gold_column)
+    for reward in rewards:
+        check_reward(reward, rows)
+    held_out, pool = rows[: recipe.num_eval], rows[recipe.num_eval :]
+
+    training.model_init_kwargs = {**model_arguments(model), **(training.model_init_kwargs or {})}
+    trainer = CurriculumGRPOTrainer(
+        model.model_name_or_path,
+        reward_funcs=rewards,
+        args=training,
+        train_dataset=Dataset.from_list(pool),
+        eval_dataset=Dataset.from_list(held_out) if held_out else None,
+        peft_config=get_peft_config(model),
+        curriculum=settings,
+    )
+    if trainer.accelerator.is_main_process:
+        write_config(Path(training.output_dir), recipe, training, model, curriculum)
+    trainer.train(resume_from_checkpoint=resume)
+    trainer.save_model()
+
+
+def load_rows(recipe: RecipeArguments) -> list[dict[str, Any]]:
+    """The data set's rows, each with a `prompt`."""
+    if (recipe.dataset_path is None) == (recipe.dataset_name is None):
+        raise ValueError(
+            f"dataset_path ({recipe.dataset_path}) and dataset_name ({recipe.dataset_name}): set exactly one of them, a "
+            "file or an id on the Hub"
+        )
+    if recipe.dataset_path is not None:
+        rows = read_rows(recipe.dataset_path)
+    else:
+        rows = load_dataset(recipe.dataset_name, recipe.dataset_config, split=recipe.dataset_split).to_list()
+    if rows and "prompt" in rows[0]:
+        return rows
+    return to_prompt_rows(rows, recipe.prompt_column, recipe.system_prompt, recipe.instruction)
+
+
+def with_accepted_golds(rows: list[dict[str, Any]], reward: Any, gold_column: str) -> list[dict[str, Any]]:
+    """The rows whose own gold answer gets the full reward; training on the others would punish right answers.
+
+    Raises:
+        ValueError: more than half of the rows fail, so that the reward and the data hardly belong together.
+    """
+    failed = check_golds(reward, rows, gold_column)
+    if not failed:
+        return rows
+    listed = "; ".join(f"row {position}: {str(rows[position][gold_column])[-60:]!r}" for position in failed[:10])
+    summary = f"{len(failed)} of {len(rows)} gold answers in {gold_column!r} get no full reward from {reward.__name__}: {listed}"
+    if len(failed) > len(rows) / 2:
+        raise ValueError(f"{summary}; that is more than half: give a reward that fits the data, or another gold_column")
+    logger.warning("%s; these rows are dropped", summary)
+    dropped = set(failed)
+    return [row for position, row in enumerate(rows) if position not in dropped]
+
+
+def model_arguments(model: ModelConfig) -> dict[str, Any]:
+    """How `from_pretrained` is to load the policy."""
+    arguments = {
+        "revision": model.model_revision,
+        "attn_implementation": model.attn_implementation,
+        "dtype": model.dtype,
+    }
+    quantization = get_quantization_config(model)
+    if quantization is not None:
+        arguments["quantization_config"] = quantization
+    return arguments
+
+
+def write_config(output_dir: Path, recipe, training, model, curriculum: CurriculumConfig) -> None:
+    """Writes every setting as it was used, with the preset's numbers filled in."""
+    output_dir.mkdir(parents=True, exist_ok=True)
+    sections = {
+        "recipe": asdict(recipe),
+        "curriculum": curriculum.numbers(),
+        "model": {name: value for name, value in asdict(model).items() if value is not None},
+        "training": training.to_sanitized_dict(),
+    }
+    (output_dir / "config.yaml").write_text(yaml.safe_dump(sections, sort_keys=False))
+
+
+if __name__ == "__main__":
+    main()

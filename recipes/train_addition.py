@@ -1,0 +1,99 @@
+"""One run of the demo: GRPO on reversed addition from a warm start, under a curriculum.
+
+    python recipes/train_addition.py --config recipes/configs/addition.yaml --curriculum pcl \
+        --warm_start runs/demo/warm_start-0 --output_dir runs/demo/pcl
+
+Every field of GRPOConfig and CurriculumConfig can be set. A run that was stopped goes on from its last checkpoint;
+`--max_steps` beyond a finished run's goes on too. The warm start is made where it is missing.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+from addition import exact_success, make_problems, reward, warm_start
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
+from trl import GRPOConfig
+
+from rlkit import CurriculumConfig, CurriculumGRPOTrainer, build_curriculum
+from rlkit.arguments import parse_arguments
+from rlkit.checkpoint import last_checkpoint
+from rlkit.ledger import StepLog
+
+
+@dataclass
+class AdditionArguments:
+    """What this recipe adds to TRL's settings."""
+
+    warm_start: str = field(default="runs/warm_start-0", metadata={"help": "Folder of the policy to start from."})
+    warm_start_seed: int = field(default=0, metadata={"help": "Used where the folder has to be made."})
+    num_prompts: int = field(default=4096, metadata={"help": "Prompts in the pool."})
+    num_heldout: int = field(default=1024, metadata={"help": "Held-out prompts, none of them in the pool."})
+    heldout_steps: int = field(default=5, metadata={"help": "Steps between held-out evaluations."})
+
+
+class HeldOutAccuracy(TrainerCallback):
+    """Appends the policy's exact held-out accuracy to `heldout.jsonl`: before the first step and every few steps."""
+
+    def __init__(self, measure: Callable[[], float], path: Path, every: int):
+        self.measure, self.path, self.every = measure, path, every
+
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        self.log = StepLog(self.path, state.global_step if state.global_step else -1)
+        if state.global_step == 0:
+            self.log.write({"step": 0, "accuracy": self.measure()})
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        if state.global_step % self.every == 0:
+            self.log.write({"step": state.global_step, "accuracy": self.measure()})
+
+
+def main() -> None:
+    arguments, training, settings = parse_arguments((AdditionArguments, GRPOConfig, CurriculumConfig))
+    torch.set_num_threads(1)
+    if not Path(arguments.warm_start).exists():
+        warm_start(arguments.warm_start, arguments.warm_start_seed)
+
+    tokenizer = AutoTokenizer.from_pretrained(arguments.warm_start)
+    model = AutoModelForCausalLM.from_pretrained(arguments.warm_start, dtype=torch.float32)
+    pool = make_problems(arguments.num_prompts, seed=training.seed, split="pool")
+    heldout = make_problems(arguments.num_heldout, seed=1, split="heldout")
+    if settings.curriculum_seed is None:
+        settings.curriculum_seed = training.seed
+
+    output_dir = Path(training.output_dir)
+    checkpoint = last_checkpoint(output_dir)
+    if checkpoint is None:  # killed before the first checkpoint: nothing to go on from
+        shutil.rmtree(output_dir, ignore_errors=True)
+
+    trainer = CurriculumGRPOTrainer(
+        model,
+        reward_funcs=reward,
+        args=training,
+        train_dataset=Dataset.from_list(pool),
+        processing_class=tokenizer,
+        curriculum=build_curriculum(
+            settings, truth=lambda index_N: exact_success(model, tokenizer, [pool[index] for index in index_N])
+        ),
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(
+        HeldOutAccuracy(
+            lambda: float(exact_success(model, tokenizer, heldout).mean()),
+            output_dir / "heldout.jsonl",
+            arguments.heldout_steps,
+        )
+    )
+    trainer.train(resume_from_checkpoint=checkpoint)
+
+
+if __name__ == "__main__":
+    main()

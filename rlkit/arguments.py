@@ -1,0 +1,44 @@
+"""Settings from a YAML file and the command line through TRL's `TrlParser`, with errors that name a remedy."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from trl import TrlParser
+
+
+def parse_arguments(classes: Iterable[type], words: list[str] | None = None) -> tuple[Any, ...]:
+    """Instances of the dataclasses, in order, from `--config FILE` and `--field value` words (default: `sys.argv`).
+
+    Raises:
+        ValueError: a key of the file that no dataclass has (and the nearest that exists), or a number of
+            generations that does not divide the generation batch (and those that do).
+    """
+    parser = TrlParser(tuple(classes))  # type: ignore[arg-type]
+    try:
+        *parsed, unknown_in_file, unknown_words = parser.parse_args_and_config(
+            words, return_remaining_strings=True, separate_remaining_strings=True
+        )
+    except ValueError as error:
+        raise ValueError(f"{error}{_divisors(str(error))}") from error
+    unknown = [word.removeprefix("--") for word in [*unknown_in_file, *unknown_words] if word.startswith("--")]
+    if unknown:
+        known = [action.dest for action in parser._actions]
+        raise ValueError("unknown settings: " + "; ".join(_with_nearest(name, known) for name in unknown))
+    return tuple(parsed)
+
+
+def _with_nearest(name: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(name, known, n=1)
+    return f"{name!r} (did you mean {nearest[0]!r}?)" if nearest else f"{name!r} (remove it)"
+
+
+def _divisors(message: str) -> str:
+    """TRL says that the generation batch must be divisible by num_generations; this adds by what it is."""
+    found = re.search(r"generation_batch_size \((\d+)\) must be divisible by num_generations", message)
+    if not found:
+        return ""
+    size = int(found.group(1))
+    values = [str(number) for number in range(2, size + 1) if size % number == 0]
+    return f" Values of num_generations that divide {size}: {', '.join(values)}."

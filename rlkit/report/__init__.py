@@ -1,0 +1,1 @@
+"""From what a run leaves on disk to numbers and pictures."""

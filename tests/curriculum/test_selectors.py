@@ -1,0 +1,56 @@
+"""Guards the selectors: a published order on known numbers, and a choice that is a subset and repeats itself."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlkit.curriculum.selectors import in_order, nearest
+from rlkit.types import Prediction
+
+
+def predicted(means) -> Prediction:
+    mean_N = np.asarray(means, dtype=float)
+    return Prediction(mean_N, mean_N * (1 - mean_N), np.zeros(len(mean_N)))
+
+
+@pytest.mark.parametrize(
+    ("means", "num", "target", "chosen"),
+    [
+        ([0.9, 0.4, 0.55], 2, 0.5, [2, 1]),
+        ([0.25, 0.75, 0.5, 0.25], 3, 0.5, [2, 0, 1]),  # ties in the order of the stream
+        ([0.5, 0.5, 0.5], 2, 0.5, [0, 1]),
+        ([0.1, 0.2, 0.9], 1, 0.8, [2]),
+        ([0.1, 0.2], 5, 0.5, [1, 0]),  # fewer candidates than asked for
+        ([0.3], 0, 0.5, []),
+        ([], 3, 0.5, []),
+    ],
+)
+def test_nearest(means, num, target, chosen):
+    rng = np.random.default_rng(0)
+    np.testing.assert_array_equal(nearest(predicted(means), num, rng, target=target), chosen)
+
+
+def test_in_order_is_the_head_of_the_stream():
+    rng = np.random.default_rng(0)
+    np.testing.assert_array_equal(in_order(predicted([0.9, 0.1, 0.5]), 2, rng), [0, 1])
+    np.testing.assert_array_equal(in_order(predicted([0.9]), 2, rng), [0])
+
+
+@pytest.mark.parametrize("select", [in_order, nearest])
+@given(means=st.lists(st.floats(0, 1), max_size=30), num=st.integers(0, 40), seed=st.integers(0, 3))
+def test_a_choice_is_distinct_candidates_as_many_as_there_are_and_deterministic(select, means, num, seed):
+    chosen = select(predicted(means), num, np.random.default_rng(seed))
+    assert len(chosen) == min(num, len(means))
+    assert len(set(chosen.tolist())) == len(chosen)
+    assert set(chosen.tolist()) <= set(range(len(means)))
+    again = select(predicted(means), num, np.random.default_rng(seed))
+    np.testing.assert_array_equal(chosen, again)
+
+
+@given(means=st.lists(st.floats(0, 1), min_size=1, max_size=30), num=st.integers(1, 30), target=st.floats(0, 1))
+def test_nobody_left_out_is_nearer_than_one_who_was_chosen(means, num, target):
+    distance = np.abs(np.array(means) - target)
+    chosen = nearest(predicted(means), num, np.random.default_rng(0), target=target)
+    left = np.setdiff1d(np.arange(len(means)), chosen)
+    assert not len(left) or distance[left].min() >= distance[chosen].max()

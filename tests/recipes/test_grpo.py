@@ -1,0 +1,165 @@
+"""Guards the main recipe: a real launch on CPU from the shipped config, and its errors before a model loads."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+from rlkit.ledger import read_ledger
+
+REPOSITORY = Path(__file__).parents[2]
+CONFIG = REPOSITORY / "recipes" / "configs" / "gsm8k_qwen2.5_0.5b.yaml"
+CHAT_TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+# Rows in GSM8K's form; RLKIT_GSM8K names a file of the real ones.
+QUESTIONS = [
+    (f"Ann has {a} boxes of {b} pens and gives {c} pens away. How many pens are left?", a * b - c)
+    for a, b, c in [(3, 12, 5), (7, 40, 30), (25, 50, 50), (9, 8, 70), (2, 6, 1), (11, 11, 21), (4, 5, 6), (30, 40, 100)]
+]
+
+
+@pytest.fixture(scope="module")
+def model_path(tmp_path_factory) -> Path:
+    """A Qwen2-type model of random weights and a small byte-level tokenizer with a chat template."""
+    path = tmp_path_factory.mktemp("model")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator([question for question, _ in QUESTIONS], trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>", padding_side="left"
+    )
+    fast.chat_template = CHAT_TEMPLATE
+    fast.save_pretrained(path)
+    config = Qwen2Config(
+        vocab_size=len(fast),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        eos_token_id=fast.eos_token_id,
+        pad_token_id=fast.pad_token_id,
+        bos_token_id=None,
+    )
+    Qwen2ForCausalLM(config).save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def data_path(tmp_path_factory) -> Path:
+    if "RLKIT_GSM8K" in os.environ:
+        return Path(os.environ["RLKIT_GSM8K"])
+    path = tmp_path_factory.mktemp("data") / "gsm8k_form.jsonl"
+    rows = [{"question": q, "answer": f"It is <<{n}={n}>>{n}.\n#### {n:,}"} for q, n in QUESTIONS]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
+def launch(config: Path, *words: str, accelerate: bool = False) -> subprocess.CompletedProcess:
+    launcher = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1"] if accelerate else []
+    return subprocess.run(
+        [sys.executable, *launcher, str(REPOSITORY / "recipes" / "grpo.py"), "--config", str(config), *words],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
+    )
+
+
+def on_cpu(tmp_path: Path, **changes) -> Path:
+    """The shipped config with what a CPU and a tiny model need changed, as a file."""
+    settings = yaml.safe_load(CONFIG.read_text())
+    for name in ("dataset_name", "dataset_config"):
+        settings.pop(name)
+    settings |= {
+        "use_vllm": False,
+        "use_cpu": True,
+        "bf16": False,
+        "dtype": "float32",
+        "per_device_train_batch_size": 8,
+        "gradient_accumulation_steps": 2,
+        "num_generations": 4,
+        "max_completion_length": 8,
+        "max_steps": 2,
+        "num_eval": 2,
+        "output_dir": str(tmp_path / "run"),
+        **changes,
+    }
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump({name: value for name, value in settings.items() if value is not None}))
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [{}, {"use_peft": True, "lora_target_modules": ["q_proj", "v_proj"], "curriculum": "dapo"}])
+def test_shipped_recipe_trains_and_resumes_on_cpu(tmp_path, model_path, data_path, changes):
+    config = on_cpu(tmp_path, dataset_path=str(data_path), model_name_or_path=str(model_path), save_steps=1, **changes)
+    done = launch(config, accelerate=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    run = tmp_path / "run"
+    assert yaml.safe_load((run / "config.yaml").read_text())["curriculum"]["curriculum"] == changes.get("curriculum", "pcl")
+    assert {row["step"] for row in read_ledger(run / "ledger").to_pylist()} == {1, 2}
+
+    again = launch(config)
+    assert "holds another run" in again.stderr
+    resumed = launch(config, "--max_steps", "3", "--resume_from_checkpoint", "true")
+    assert resumed.returncode == 0, resumed.stderr[-3000:]
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 3]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"curriculum": "pcl2"}, "curriculum='pcl2' is not a preset; there are: uniform, dapo, odf, pcl, oracle"),
+        ({"candidtes": 3}, "unknown settings: 'candidtes' (did you mean 'candidates'?)"),
+        ({"num_generations": 5}, "Values of num_generations that divide 16: 2, 4, 8, 16"),
+        ({"rewards": ["nowhere.py:reward"]}, "nowhere.py"),
+        ({"gold_column": "solution"}, "gold column 'solution' is not in the data"),
+        ({"fill": "pad"}, "fill ('pad') must be one of top_up, shrink, error"),
+        ({"dataset_name": "openai/gsm8k"}, "set exactly one of them"),
+        ({"per_device_train_batch_size": 64}, "the pool has 6 prompts, fewer than the 32 of one batch"),
+    ],
+)
+def test_mistakes_are_named_before_a_model_loads(tmp_path, changes, message):
+    rows = [{"question": q, "answer": f"#### {n}"} for q, n in QUESTIONS]
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    config = on_cpu(tmp_path, **{"dataset_path": str(data), "model_name_or_path": "no/such-model", **changes})
+    failed = launch(config)
+    assert failed.returncode != 0
+    assert message in failed.stderr, failed.stderr[-2000:]
+
+
+@pytest.mark.slow
+def test_golds_that_the_reward_does_not_accept_are_dropped_or_refused(tmp_path):
+    rows = [{"question": q, "answer": f"#### {n}"} for q, n in QUESTIONS]
+    rows[2]["answer"] = "no answer here"
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    config = on_cpu(
+        tmp_path, dataset_path=str(data), model_name_or_path="no/such-model", rewards=["rewards.exact_integer:exact_integer"]
+    )
+    failed = launch(config)
+    assert "1 of 8 gold answers" in failed.stderr and "row 2: 'no answer here'" in failed.stderr
+    for row in rows[:6]:
+        row["answer"] = "none"
+    data.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert "more than half" in launch(config).stderr

@@ -1,0 +1,187 @@
+"""Guards the pool: each prompt once a pass, stable keys, checks at the door, statistics that survive a resume."""
+
+import logging
+
+import numpy as np
+import pytest
+from datasets import Dataset
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rlkit.pool import PromptPool, make_pool, prompt_keys, unique_prompts
+
+NOTHING = np.empty(0, dtype=np.int64)
+
+
+def numbered(num: int, seed: int = 0) -> PromptPool:
+    return PromptPool([{"prompt": f"p{i}"} for i in range(num)], np.arange(num, dtype=np.uint64), seed)
+
+
+@given(
+    st.integers(1, 30),
+    st.integers(0, 3),
+    st.lists(st.tuples(st.integers(0, 40), st.sets(st.integers(0, 29))), max_size=8),
+)
+def test_a_draw_is_distinct_avoids_exclude_and_is_as_large_as_it_can(num_prompts, seed, draws):
+    pool = numbered(num_prompts, seed)
+    for num, exclude in draws:
+        exclude = {index for index in exclude if index < num_prompts}
+        drawn = pool.draw(num, np.array(sorted(exclude), dtype=np.int64))
+        assert len(drawn) == min(num, num_prompts - len(exclude))
+        assert len(set(drawn.tolist())) == len(drawn)
+        assert set(drawn.tolist()) <= set(range(num_prompts)) - exclude
+
+
+@given(st.integers(1, 30), st.lists(st.integers(1, 10), min_size=1, max_size=30))
+def test_every_prompt_comes_once_a_pass(num_prompts, sizes):
+    pool = numbered(num_prompts)
+    left = num_prompts
+    seen: list[int] = []
+    while left:
+        drawn = pool.draw(min(sizes[len(seen) % len(sizes)], left), NOTHING)
+        seen.extend(drawn.tolist())
+        left -= len(drawn)
+    assert sorted(seen) == list(range(num_prompts))
+    assert pool.metrics()["pool/pass"] == 1.0
+
+
+def test_a_draw_over_the_end_of_a_pass_takes_the_rest_and_then_others():
+    pool = numbered(10)
+    first = pool.draw(7, NOTHING)
+    over = pool.draw(6, NOTHING)
+    assert set(over[:3].tolist()) == set(range(10)) - set(first.tolist())
+    assert set(over[3:].tolist()).isdisjoint(over[:3].tolist())
+
+
+def test_passes_and_seeds_are_shuffled_apart():
+    pool, other = numbered(50), numbered(50, seed=1)
+    passes = [tuple(pool.draw(50, NOTHING)) for _ in range(3)]
+    assert len({*passes, tuple(other.draw(50, NOTHING)), tuple(range(50))}) == 5
+
+
+@settings(max_examples=50)
+@given(st.integers(1, 20), st.lists(st.integers(1, 12), max_size=6), st.lists(st.integers(1, 12), max_size=6))
+def test_a_restored_pool_draws_what_the_first_would_have(num_prompts, before, after):
+    pool = numbered(num_prompts, seed=3)
+    for num in before:
+        pool.draw(num, NOTHING)
+    restored = numbered(num_prompts, seed=99)
+    restored.load_state_dict(pool.state_dict())
+    for num in after:
+        np.testing.assert_array_equal(restored.draw(num, NOTHING), pool.draw(num, NOTHING))
+
+
+def test_statistics_and_metrics():
+    pool = numbered(4)
+    pool.observe(np.array([1, 2]), step=0)
+    pool.observe(np.array([2]), step=5)
+    np.testing.assert_array_equal(pool.visits_N, [0, 1, 2, 0])
+    np.testing.assert_array_equal(pool.last_step_N, [-1, 0, 5, -1])
+    assert pool.metrics() == {"pool/coverage": 0.5, "pool/mean_visits": 1.5, "pool/pass": 0.0}
+
+
+def test_metrics_of_an_untouched_pool_are_zero():
+    assert set(numbered(3).metrics().values()) == {0.0}
+
+
+def test_keys_depend_on_the_prompt_alone():
+    message = {"role": "user", "content": "2+2?"}
+    plain = prompt_keys([{"prompt": "a"}, {"prompt": "b"}])
+    assert plain.dtype == np.uint64
+    np.testing.assert_array_equal(prompt_keys([{"prompt": "b", "answer": "7"}, {"prompt": "a"}]), plain[::-1])
+    turned = [{"prompt": [{"content": "2+2?", "role": "user"}]}]
+    np.testing.assert_array_equal(prompt_keys([{"prompt": [message]}]), prompt_keys(turned))
+    assert prompt_keys([{"prompt": "a"}])[0] == 3405396810240292928  # stable over machines and versions
+
+
+def test_keys_of_a_dataset_are_those_of_its_rows():
+    rows = [{"prompt": f"question {i}", "answer": i} for i in range(5)]
+    np.testing.assert_array_equal(prompt_keys(Dataset.from_list(rows)), prompt_keys(rows))
+
+
+def test_the_same_question_of_two_pictures_is_two_prompts():
+    keys = prompt_keys([{"prompt": "what is it?", "image": "a"}, {"prompt": "what is it?", "image": "b"}])
+    assert keys[0] != keys[1]
+
+
+def test_unique_prompts_are_the_first_of_each_key_in_order():
+    np.testing.assert_array_equal(unique_prompts(np.array([7, 9, 7, 1, 9])), [0, 1, 3])
+
+
+@pytest.mark.parametrize("make", [list, Dataset.from_list])
+def test_duplicates_are_kept_once_and_counted(make, caplog):
+    rows = [{"prompt": text, "answer": i} for i, text in enumerate(["a", "b", "a", "a", "c"])]
+    with caplog.at_level(logging.WARNING, logger="rlkit"):
+        pool = make_pool(make(rows))
+    assert [pool.row(i)["answer"] for i in range(len(pool))] == [0, 1, 4]
+    assert caplog.messages == ["2 of 5 prompts are duplicates; each is kept once"]
+
+
+def test_no_duplicates_no_warning(caplog):
+    assert len(make_pool([{"prompt": "a"}, {"prompt": "b"}])) == 2
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("make", [list, Dataset.from_list])
+def test_columns(make):
+    pool = make_pool(make([{"prompt": "a", "pass_rate": 0.25}, {"prompt": "b", "pass_rate": 1.0}]))
+    np.testing.assert_array_equal(pool.column("pass_rate"), [0.25, 1.0])
+    assert pool.column("difficulty") is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([], ["train_dataset is empty (0 rows)", "give at least one batch"]),
+        ([{"question": "a", "answer": 1}], ["no `prompt` column", "question, answer", "rename"]),
+        ((row for row in [{"prompt": "a"}]), ["train_dataset (generator) has no length", "without streaming"]),
+        (None, ["train_dataset (NoneType) has no length"]),
+    ],
+)
+def test_bad_data_says_what_is_wrong_and_what_to_do(rows, said):
+    with pytest.raises(ValueError) as error:
+        make_pool(rows)
+    for part in said:
+        assert part in str(error.value)
+
+
+def seen_pool() -> PromptPool:
+    pool = make_pool([{"prompt": text} for text in "abcd"])
+    pool.draw(3, NOTHING)
+    pool.observe(np.array([0, 3]), step=4)
+    return pool
+
+
+@pytest.mark.parametrize(
+    ("prompts", "said"),
+    [
+        ("abcde", "had 4 prompts, now there are 5, of which 1 are new, 0 are gone"),
+        ("abx", "had 4 prompts, now there are 3, of which 1 are new, 2 are gone"),
+        ("dcba", "now there are 4, of which 0 are new, 0 are gone and the order differs"),
+    ],
+)
+def test_resuming_with_changed_data_says_what_differs(prompts, said):
+    state = seen_pool().state_dict()
+    pool = make_pool([{"prompt": text} for text in prompts])
+    with pytest.raises(ValueError, match="changed since the checkpoint") as error:
+        pool.load_state_dict(state)
+    assert said in str(error.value)
+    assert "allow_changed_data=true" in str(error.value)
+    assert pool.visits_N.sum() == 0
+
+
+def test_known_prompts_keep_their_statistics_if_the_user_says_so():
+    pool = make_pool([{"prompt": text} for text in "xdyab"])
+    pool.load_state_dict(seen_pool().state_dict(), allow_changed=True)
+    np.testing.assert_array_equal(pool.visits_N, [0, 1, 0, 1, 0])
+    np.testing.assert_array_equal(pool.last_step_N, [-1, 4, -1, 4, -1])
+    assert pool.metrics()["pool/pass"] == 1.0
+    assert sorted(pool.draw(5, NOTHING)) == list(range(5))
+
+
+def test_state_is_not_shared_with_the_pool_that_loads_it():
+    first = seen_pool()
+    second = seen_pool()
+    second.load_state_dict(first.state_dict())
+    second.observe(np.array([0]), step=9)
+    np.testing.assert_array_equal(first.visits_N, [1, 0, 0, 1])
