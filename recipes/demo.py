@@ -33,7 +33,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of the runs")
     parser.add_argument("--curricula", nargs="+", default=["uniform", "pcl"], help="presets; the first is the baseline")
-    parser.add_argument("--steps", type=int, default=200, help="optimizer steps of each run")
+    parser.add_argument("--steps", type=int, default=150, help="optimizer steps of each run")
     parser.add_argument("--seed", type=int, default=0, help="of the runs: pool, sampling, curriculum")
     parser.add_argument("--warm-start-seed", type=int, default=0, help="of the policy that every run starts from")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="runs at a time, a thread each")

@@ -181,7 +181,9 @@ def make_pool(rows: Any, seed: int = 0) -> PromptPool:
     keys = prompt_keys(rows)
     unique = unique_prompts(keys)
     if len(unique) < len(rows):
-        logger.warning("%d of %d prompts are duplicates; each is kept once", len(rows) - len(unique), len(rows))
+        logger.warning(
+            "%d of %d prompts are duplicates; each is kept once", len(rows) - len(unique), len(rows)
+        )
         rows = rows.select(unique) if hasattr(rows, "select") else [rows[int(index)] for index in unique]
         keys = keys[unique]
     return PromptPool(rows, keys, seed)

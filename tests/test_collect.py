@@ -132,7 +132,9 @@ def test_every_step_fills_its_batch_once_each_and_adds_up(
         assert curriculum.step == step
 
 
-@given(st.lists(st.lists(st.sampled_from([0.0, 1.0, np.nan]), min_size=G, max_size=G), min_size=6, max_size=20))
+@given(
+    st.lists(st.lists(st.sampled_from([0.0, 1.0, np.nan]), min_size=G, max_size=G), min_size=6, max_size=20)
+)
 def test_the_funnel_adds_up(rows):
     host = TableHost(rows)
     curriculum = bound(host, 4, zero_variance, max_rounds=3)

@@ -134,7 +134,10 @@ def test_columns(make):
     [
         ([], ["train_dataset is empty (0 rows)", "give at least one batch"]),
         ([{"question": "a", "answer": 1}], ["no `prompt` column", "question, answer", "rename"]),
-        ((row for row in [{"prompt": "a"}]), ["train_dataset (generator) has no length", "without streaming"]),
+        (
+            (row for row in [{"prompt": "a"}]),
+            ["train_dataset (generator) has no length", "without streaming"],
+        ),
         (None, ["train_dataset (NoneType) has no length"]),
     ],
 )

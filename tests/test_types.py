@@ -53,7 +53,9 @@ def test_binary_variance_is_mean_times_one_minus_mean(value_PG):
 
 @settings(max_examples=50)
 @given(
-    arrays(float, (3, 4), elements=st.floats(0, 1, allow_subnormal=False)), st.integers(0, 2), st.integers(0, 3)
+    arrays(float, (3, 4), elements=st.floats(0, 1, allow_subnormal=False)),
+    st.integers(0, 2),
+    st.integers(0, 3),
 )
 def test_a_group_is_its_own_affair(value_PG, row, column):
     changed_PG = value_PG.copy()
@@ -81,7 +83,9 @@ def test_neutral_is_a_uniform_distribution():
 
 
 def test_take_keeps_the_three_numbers_together():
-    prediction = Prediction(np.array([0.1, 0.2, 0.3]), np.array([1.0, 2.0, 3.0]), np.array([10.0, 20.0, 30.0]))
+    prediction = Prediction(
+        np.array([0.1, 0.2, 0.3]), np.array([1.0, 2.0, 3.0]), np.array([10.0, 20.0, 30.0])
+    )
     taken = prediction.take(np.array([2, 0]))
     np.testing.assert_array_equal(taken.mean_N, [0.3, 0.1])
     np.testing.assert_array_equal(taken.variance_N, [3.0, 1.0])

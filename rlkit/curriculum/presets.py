@@ -62,7 +62,7 @@ VALUE_MODEL = {
     "value_hidden": 64,
     "value_learning_rate": 3e-3,
     "value_steps": 8,
-    "value_buffer": 8,
+    "value_buffer": 16,
 }
 
 PRESETS: dict[str, Preset] = {
@@ -85,9 +85,7 @@ PRESETS: dict[str, Preset] = {
         parts=lambda config, truth: (
             Neutral(),
             in_order,
-            partial(
-                band, low=_on_signal(config, config.band_low), high=_on_signal(config, config.band_high)
-            ),
+            partial(band, low=_on_signal(config, config.band_low), high=_on_signal(config, config.band_high)),
         ),
     ),
     "pcl": Preset(

@@ -179,9 +179,12 @@ class TRLHost:
         """Last hidden state at the end of each prompt, (N, D) float32; each process computes its share."""
         trainer = self.trainer
         shares = np.array_split(index_N, self.world)
-        prompts = [trainer.pool.row(index)["prompt"] for index in shares[self.rank]]
+        rows = [trainer.pool.row(index) for index in shares[self.rank]]
         width = math.ceil(len(index_N) / self.world)
-        token_ids = trainer._tokenize_prompts(prompts)[0] if prompts else []
+        if trainer.environment_factories:  # TRL renders each prompt with its environment's tools
+            multiple = trainer._multi_environment
+            trainer._batch_environments = [row["environment"] if multiple else None for row in rows]
+        token_ids = trainer._tokenize_prompts([row["prompt"] for row in rows])[0] if rows else []
         states = _last_hidden_states(trainer, token_ids)
         # Every process gathers equally many rows; the padding is cut out again below.
         padded = states.new_zeros(width, states.shape[1])

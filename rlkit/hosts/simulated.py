@@ -95,7 +95,9 @@ class SimulatedHost:
         self.ability += self.config.learning_rate * float(lesson_P.sum()) / len(batch.chosen_B)
 
 
-def simulate(curriculum: Curriculum, config: SimulationConfig, ledger: Writer | None = None) -> list[dict[str, float]]:
+def simulate(
+    curriculum: Curriculum, config: SimulationConfig, ledger: Writer | None = None
+) -> list[dict[str, float]]:
     """Runs a curriculum against the simulated policy.
 
     Returns:
@@ -110,7 +112,7 @@ def simulate(curriculum: Curriculum, config: SimulationConfig, ledger: Writer | 
     history = []
     spent = 0.0
     for step in range(1, config.num_steps + 1):
-        batch = collect(curriculum, host, config.groups_per_step, ledger or NoLedger())
+        batch = collect(curriculum, host, config.groups_per_step, NoLedger() if ledger is None else ledger)
         host.learn(batch)
         row = {"step": step, **funnel(batch), **curriculum.metrics()}
         spent += row["rollouts/spent"]

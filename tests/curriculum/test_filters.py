@@ -44,7 +44,9 @@ def test_zero_variance(signals, reason):
 def test_the_edges_of_the_band_are_inside(num_completions):
     right = np.arange(num_completions + 1)
     signal_PG = (np.arange(num_completions) < right[:, None]).astype(float)
-    expected = np.select([5 * right < num_completions, 5 * right > 4 * num_completions], ["too_hard", "too_easy"], "kept")
+    expected = np.select(
+        [5 * right < num_completions, 5 * right > 4 * num_completions], ["too_hard", "too_easy"], "kept"
+    )
     assert band(graded(signal_PG)).tolist() == expected.tolist()
 
 

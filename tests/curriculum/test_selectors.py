@@ -48,7 +48,9 @@ def test_a_choice_is_distinct_candidates_as_many_as_there_are_and_deterministic(
     np.testing.assert_array_equal(chosen, again)
 
 
-@given(means=st.lists(st.floats(0, 1), min_size=1, max_size=30), num=st.integers(1, 30), target=st.floats(0, 1))
+@given(
+    means=st.lists(st.floats(0, 1), min_size=1, max_size=30), num=st.integers(1, 30), target=st.floats(0, 1)
+)
 def test_nobody_left_out_is_nearer_than_one_who_was_chosen(means, num, target):
     distance = np.abs(np.array(means) - target)
     chosen = nearest(predicted(means), num, np.random.default_rng(0), target=target)

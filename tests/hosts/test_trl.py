@@ -11,6 +11,7 @@ from tiny_trl import (
     GROUPS,
     NUM_GENERATIONS,
     Recorder,
+    Watching,
     by_place,
     choices,
     even_start,
@@ -23,24 +24,11 @@ from tiny_trl import (
     success_rate,
 )
 
-from rlkit import CurriculumConfig, CurriculumGRPOTrainer
+from rlkit import CurriculumConfig
 from rlkit.collect import UnfilledBatchError
 
 ROWS = GROUPS * NUM_GENERATIONS
 PCL_TEXT = CurriculumConfig(curriculum="pcl", value_backbone="text")
-
-
-class Watching(CurriculumGRPOTrainer):
-    """Remembers the batches that the update got."""
-
-    def __init__(self, *args, **kwargs):
-        self.batches = []
-        super().__init__(*args, **kwargs)
-
-    def _compute_loss(self, model, inputs):
-        if model.training:
-            self.batches.append({name: tensor.clone() for name, tensor in inputs.items()})
-        return super()._compute_loss(model, inputs)
 
 
 def metrics(folder):
@@ -63,17 +51,17 @@ def plain(state):
 def test_choice_uses_the_rewards_of_the_step_before(tmp_path):
     """Two runs whose rewards differ in the first step only choose alike in it, and otherwise in the second."""
 
-    def run(folder, flip_first_step):
-        right, wrong = by_place(), by_place(flip=True)
-
+    def run(folder, first_step):
         def reward(prompts, completions, trainer_state, **columns):
-            flip = flip_first_step and trainer_state.global_step == 0
-            return (wrong if flip else right)(prompts, completions)
+            return (first_step if trainer_state.global_step == 0 else by_place())(prompts, completions)
 
         make_trainer(tmp_path / folder, PCL_TEXT, reward, max_steps=2).train()
         return choices(tmp_path / folder)
 
-    one, same, other = run("one", False), run("same", False), run("other", True)
+    def all_right(prompts, completions):
+        return [1.0] * len(prompts)
+
+    one, same, other = run("one", by_place()), run("same", by_place()), run("other", all_right)
     assert one == same
     assert one[0] == other[0]
     assert one[1] != other[1]

@@ -26,7 +26,7 @@ CHAT_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor 
 def make_tokenizer() -> PreTrainedTokenizerFast:
     """One token a character; the end token also pads."""
     vocab = {token: i for i, token in enumerate([EOS, *"0123456789+="])}
-    tokenizer = Tokenizer(models.WordLevel(vocab, unk_token=EOS))
+    tokenizer = Tokenizer(models.WordLevel(vocab, unk_token="+"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
     tokenizer.decoder = decoders.Fuse()
     fast = PreTrainedTokenizerFast(
@@ -101,10 +101,22 @@ def make_trainer(
         reward_funcs=even_start if rewards is None else rewards,
         args=make_args(output_dir, **settings),
         train_dataset=make_data() if data is None else data,
-        processing_class=make_tokenizer(),
         curriculum=curriculum,
-        **(extra or {}),
+        **{"processing_class": make_tokenizer(), **(extra or {})},
     )
+
+
+class Watching(CurriculumGRPOTrainer):
+    """Remembers the batches that the update got."""
+
+    def __init__(self, *args, **kwargs):
+        self.batches = []
+        super().__init__(*args, **kwargs)
+
+    def _compute_loss(self, model, inputs):
+        if model.training:
+            self.batches.append({name: tensor.clone() for name, tensor in inputs.items()})
+        return super()._compute_loss(model, inputs)
 
 
 def make_plain_trainer(
@@ -150,13 +162,13 @@ def success_rate(prompt: str) -> float:
     return zlib.crc32(prompt.encode()) % (NUM_GENERATIONS + 1) / NUM_GENERATIONS
 
 
-def by_place(num_generations: int = NUM_GENERATIONS, rank: int = 0, flip: bool = False) -> Callable:
+def by_place(num_generations: int = NUM_GENERATIONS, rank: int = 0) -> Callable:
     """A reward that knows only the prompt and a completion's place in its group, so no sampling moves it."""
 
     def by_place(prompts: list, completions: list, **columns: Any) -> list[float]:
         first = rank * len(prompts)
         return [
-            float(((first + row) % num_generations < success_rate(prompt) * num_generations) != flip)
+            float((first + row) % num_generations < success_rate(prompt) * num_generations)
             for row, prompt in enumerate(prompts)
         ]
 

@@ -1,0 +1,205 @@
+"""Guards the composition: its checks, its rounds, and that a restored curriculum goes on as if never stopped."""
+
+import copy
+import logging
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rlkit.checkpoint import load_state, save_state
+from rlkit.collect import NoLedger, collect
+from rlkit.config import CurriculumConfig
+from rlkit.curriculum import PRESETS, Curriculum, build_curriculum
+from rlkit.curriculum.estimators.neutral import Neutral
+from rlkit.curriculum.filters import keep_all, zero_variance
+from rlkit.curriculum.selectors import in_order, nearest
+from rlkit.hosts.simulated import SimulatedHost, SimulationConfig
+from rlkit.pool import make_pool
+from rlkit.types import Groups
+
+NOTHING = np.empty(0, dtype=np.int64)
+GROUPS = 8
+
+
+def host_of(num_prompts: int = 200) -> SimulatedHost:
+    return SimulatedHost(SimulationConfig(num_prompts=num_prompts, seed=1))
+
+
+def pool_of(prompts):
+    return make_pool([{"prompt": f"prompt {name}"} for name in prompts], seed=4)
+
+
+def bound(config, host, num_groups=GROUPS) -> Curriculum:
+    curriculum = build_curriculum(config)
+    curriculum.bind(pool_of(range(host.config.num_prompts)), host, num_groups)
+    return curriculum
+
+
+def step(curriculum, host):
+    batch = collect(curriculum, host, GROUPS, NoLedger())
+    host.learn(batch)
+    return batch
+
+
+def same(first, second) -> None:
+    """Batches of the same choices, predictions and outcomes, to the last bit."""
+    np.testing.assert_array_equal(first.groups.index_P, second.groups.index_P)
+    np.testing.assert_array_equal(first.groups.reward_PG, second.groups.reward_PG)
+    np.testing.assert_array_equal(first.prediction.mean_N, second.prediction.mean_N)
+    np.testing.assert_array_equal(first.prediction.variance_N, second.prediction.variance_N)
+    np.testing.assert_array_equal(first.prediction.error_N, second.prediction.error_N)
+    np.testing.assert_array_equal(first.reason_P, second.reason_P)
+    np.testing.assert_array_equal(first.chosen_B, second.chosen_B)
+    assert (first.num_rounds, first.fill) == (second.num_rounds, second.fill)
+
+
+@pytest.mark.parametrize("stop", [0, 1, 5, 26])
+@pytest.mark.parametrize("name", [*PRESETS, "pcl-text"])
+def test_resuming_from_disk_is_never_having_stopped(name, stop, tmp_path):
+    config = CurriculumConfig(
+        name.removesuffix("-text"), value_backbone="text" if name == "pcl-text" else None, curriculum_seed=11
+    )
+    host = host_of()
+    first = bound(config, host)
+    for _ in range(stop):
+        step(first, host)
+    save_state(tmp_path, "curriculum", first.state_dict())
+    resumed_host = copy.deepcopy(host)  # the policy; its checkpoint is the trainer's affair
+
+    second = bound(config, resumed_host)
+    second.load_state_dict(load_state(tmp_path, "curriculum"))
+    for _ in range(4):
+        same(step(first, host), step(second, resumed_host))
+    assert first.metrics() == second.metrics()
+
+
+def test_seeds_differ_and_repeat():
+    def choices(seed):
+        host = host_of()
+        curriculum = build_curriculum(CurriculumConfig("uniform", curriculum_seed=seed))
+        rows = [{"prompt": f"prompt {i}"} for i in range(200)]
+        curriculum.bind(make_pool(rows, seed=curriculum.seed), host, GROUPS)
+        return [step(curriculum, host).groups.index_P.tolist() for _ in range(3)]
+
+    assert choices(0) == choices(0) != choices(1)
+
+
+@settings(max_examples=50)
+@given(
+    num_prompts=st.integers(1, 40),
+    candidates=st.integers(1, 6),
+    num=st.integers(1, 20),
+    exclude=st.sets(st.integers(0, 39)),
+)
+def test_a_proposal_is_distinct_prompts_none_of_them_excluded(num_prompts, candidates, num, exclude):
+    exclude = np.array(sorted(index for index in exclude if index < num_prompts), dtype=np.int64)
+    curriculum = Curriculum(Neutral(), nearest, keep_all, candidates=candidates)
+    curriculum.bind(pool_of(range(num_prompts)), host_of(num_prompts), 1)
+    proposal = curriculum.propose(num, exclude)
+    chosen = proposal.index_P.tolist()
+    assert len(set(chosen)) == len(chosen) == min(num, num_prompts - len(exclude))
+    assert set(chosen).isdisjoint(exclude.tolist())
+    assert len(proposal.prediction.mean_N) == len(chosen) <= proposal.num_candidates
+    assert proposal.num_candidates == min(curriculum.candidates * num, num_prompts - len(exclude))
+
+
+def test_a_pool_smaller_than_a_batch_is_told():
+    with pytest.raises(ValueError) as error:
+        bound("uniform", host_of(7), num_groups=8)
+    message = str(error.value)
+    assert "the pool has 7 prompts, fewer than the 8 of one batch" in message
+    assert "generation_batch_size / num_generations" in message and "add prompts" in message
+
+
+def test_too_many_candidates_are_clamped_and_said(caplog):
+    with caplog.at_level(logging.WARNING, logger="rlkit"):
+        curriculum = bound(CurriculumConfig("oracle", candidates=100), host_of(20))
+    assert curriculum.candidates == 2
+    assert len(caplog.messages) == 1
+    assert "candidates (100) times the 8 prompts of a batch" in caplog.messages[0]
+    assert "pool's 20 prompts" in caplog.messages[0] and "clamped to 2" in caplog.messages[0]
+
+
+def test_candidates_that_just_fit_are_left_alone(caplog):
+    assert bound(CurriculumConfig("oracle", candidates=4), host_of(32)).candidates == 4
+    assert not caplog.messages
+
+
+def test_rounds_grow_as_fewer_groups_survive():
+    curriculum = Curriculum(Neutral(), in_order, zero_variance, max_rounds=5)
+    host = host_of()
+    curriculum.bind(pool_of(range(200)), host, GROUPS)
+    assert curriculum.round_size(3, 64) == 3
+    flat_PG = np.ones((4, 2))
+    for _ in range(4):
+        proposal = curriculum.propose(4, NOTHING)
+        curriculum.observe(Groups(proposal.index_P, flat_PG, flat_PG, flat_PG), proposal)
+    # The running keep rate is 0.8^4 = 0.4096.
+    assert curriculum.round_size(3, 64) == 8
+    assert curriculum.round_size(3, 6) == 6
+    for _ in range(40):
+        curriculum.observe(Groups(proposal.index_P, flat_PG, flat_PG, flat_PG), proposal)
+    assert curriculum.round_size(3, 64) == 30  # never more than tenfold
+
+
+def test_observing_counts_visits_at_the_step():
+    curriculum, host = bound("uniform", host_of()), host_of()
+    batches = [step(curriculum, host) for _ in range(3)]
+    for number, batch in enumerate(batches):
+        np.testing.assert_array_equal(curriculum.pool.last_step_N[batch.groups.index_P], number)
+    assert curriculum.pool.visits_N.sum() == 3 * GROUPS
+
+
+def test_metrics_cover_pool_calibration_and_estimator():
+    host = host_of()
+    curriculum = bound("pcl", host)
+    for _ in range(2):
+        step(curriculum, host)
+    families = {name.split("/")[0] for name in curriculum.metrics()}
+    assert families == {"pool", "calibration", "value_model"}
+    assert {"calibration/brier", "calibration/spearman", "calibration/explained_variance"} <= set(
+        curriculum.metrics()
+    )
+
+
+def test_calibration_is_of_predictions_made_before_the_outcome():
+    host = host_of()
+    curriculum = bound("pcl", host)
+    batch = step(curriculum, host)
+    np.testing.assert_array_equal(batch.prediction.mean_N, 0.5)
+    assert curriculum.metrics()["calibration/brier"] == 0.25
+
+
+def test_resuming_with_another_preset_says_both():
+    state = bound("uniform", host_of()).state_dict()
+    with pytest.raises(ValueError) as error:
+        bound("odf", host_of()).load_state_dict(state)
+    assert "made with curriculum='uniform', this run asks for 'odf'" in str(error.value)
+    assert "resume with the checkpoint's" in str(error.value)
+
+
+def resumed_on(prompts, allow_changed_data) -> Curriculum:
+    host = host_of()
+    first = bound("uniform", host)
+    for _ in range(3):
+        step(first, host)
+    second = build_curriculum("uniform")
+    second.bind(pool_of(prompts), host_of(len(prompts)), GROUPS)
+    second.load_state_dict(first.state_dict(), allow_changed_data)
+    assert second.step == 3
+    for index, prompt in enumerate(prompts):
+        assert second.pool.visits_N[index] == (first.pool.visits_N[prompt] if prompt < 200 else 0)
+    return second
+
+
+def test_resuming_with_changed_data_is_an_error():
+    with pytest.raises(ValueError, match="allow_changed_data=true"):
+        resumed_on(range(100, 250), allow_changed_data=False)
+
+
+def test_resuming_with_changed_data_keeps_what_is_known_if_the_user_says_so():
+    curriculum = resumed_on(range(100, 250), allow_changed_data=True)
+    host = host_of(150)
+    assert len(step(curriculum, host).groups) == GROUPS

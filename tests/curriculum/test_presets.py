@@ -1,0 +1,115 @@
+"""Guards the presets: what each name stands for, that each number can be set, and that a wrong name is told."""
+
+import logging
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from rlkit.config import CurriculumConfig
+from rlkit.curriculum import PRESETS, build_curriculum
+from rlkit.curriculum.presets import resolve_config
+from rlkit.hosts.simulated import SimulationConfig, simulate
+from rlkit.types import Groups, Prediction
+
+POOL = SimulationConfig(num_prompts=600, num_steps=25, groups_per_step=16, seed=2)
+
+
+def graded(signal_PG) -> Groups:
+    signal_PG = np.asarray(signal_PG, dtype=float)
+    return Groups(np.arange(len(signal_PG)), signal_PG, signal_PG, np.ones(signal_PG.shape, dtype=int))
+
+
+def chosen_means(curriculum, means, num=1) -> list[float]:
+    mean_N = np.array(means, dtype=float)
+    prediction = Prediction(mean_N, mean_N, mean_N)
+    return mean_N[curriculum.selector(prediction, num, np.random.default_rng(0))].tolist()
+
+
+def test_an_unknown_preset_lists_those_that_exist():
+    with pytest.raises(ValueError) as error:
+        build_curriculum("plc")
+    assert str(error.value) == "curriculum='plc' is not a preset; there are: uniform, dapo, odf, pcl, oracle"
+
+
+def test_every_number_of_a_preset_is_a_field_and_every_preset_has_a_source():
+    names = {field.name for field in fields(CurriculumConfig)}
+    for preset in PRESETS.values():
+        assert preset.numbers.keys() <= names
+        assert preset.numbers.keys() >= {"candidates", "max_rounds", "fill"}
+        assert preset.rule and preset.paper
+
+
+def test_published_numbers():
+    assert resolve_config("pcl").candidates == 4 and resolve_config("pcl").target == 0.5
+    assert (resolve_config("odf").band_low, resolve_config("odf").band_high) == (0.2, 0.8)
+    for name, rounds in {"uniform": 1, "pcl": 1, "oracle": 1, "dapo": 10, "odf": 10}.items():
+        assert (resolve_config(name).max_rounds, resolve_config(name).fill) == (rounds, "top_up")
+
+
+def test_numbers_set_by_hand_win_over_the_presets():
+    config = CurriculumConfig(
+        "pcl", candidates=8, max_rounds=3, fill="shrink", curriculum_seed=7, value_hidden=5, target=0.25
+    )
+    curriculum = build_curriculum(config)
+    assert (curriculum.candidates, curriculum.max_rounds, curriculum.fill) == (8, 3, "shrink")
+    assert (curriculum.seed, curriculum.name, curriculum.estimator.hidden) == (7, "pcl", 5)
+    assert chosen_means(curriculum, [0.5, 0.25]) == [0.25]
+    assert config.value_steps is None  # the caller's settings stay as they were
+
+
+def test_a_settings_object_or_a_name_make_the_same():
+    by_name, by_config = build_curriculum("odf"), build_curriculum(CurriculumConfig("odf"))
+    assert by_name.filter(graded([[1, 1, 1, 1, 0]])).tolist() == ["kept"]
+    assert (by_name.max_rounds, by_name.name) == (by_config.max_rounds, by_config.name)
+
+
+def test_an_impossible_mix_of_preset_and_own_numbers_is_told():
+    with pytest.raises(ValueError, match=r"band_low \(0.9\) must not be above band_high \(0.8\)"):
+        build_curriculum(CurriculumConfig("odf", band_low=0.9))
+
+
+def test_target_and_band_are_shares_of_the_signals_range():
+    pcl = build_curriculum(CurriculumConfig("pcl", signal_max=2.0))
+    assert chosen_means(pcl, [0.5, 1.0, 1.5]) == [1.0]
+    odf = build_curriculum(CurriculumConfig("odf", signal_min=-1.0, signal_max=1.0))
+    tenths = np.where(np.arange(10) < np.arange(11)[:, None], 1.0, -1.0)
+    assert np.flatnonzero(odf.filter(graded(tenths)) == "kept").tolist() == list(range(2, 9))
+
+
+class Choices(list):
+    """A ledger of the prompts of each batch, in the order of the pool."""
+
+    def write(self, batch):
+        self.append(sorted(batch.groups.index_P.tolist()))
+
+
+def test_pcl_with_one_candidate_a_prompt_is_uniform():
+    uniform, pcl = Choices(), Choices()
+    simulate(build_curriculum("uniform"), POOL, uniform)
+    simulate(build_curriculum(CurriculumConfig("pcl", candidates=1)), POOL, pcl)
+    assert len(pcl) == POOL.num_steps
+    assert pcl == uniform
+
+
+def test_odf_with_the_open_band_is_uniform():
+    uniform = simulate(build_curriculum("uniform"), POOL)
+    odf = simulate(build_curriculum(CurriculumConfig("odf", band_low=0.0, band_high=1.0)), POOL)
+    assert [row["accuracy"] for row in odf] == [row["accuracy"] for row in uniform]
+
+
+def test_each_preset_does_what_it_is_for(caplog):
+    with caplog.at_level(logging.WARNING, logger="rlkit"):
+        runs = {name: simulate(build_curriculum(name), POOL) for name in PRESETS}
+    assert not caplog.messages
+    effective = {name: np.mean([row["effective_ratio"] for row in run]) for name, run in runs.items()}
+    spent = {name: run[-1]["rollouts/spent_total"] for name, run in runs.items()}
+    batch = POOL.groups_per_step * POOL.num_generations * POOL.num_steps
+
+    assert spent["uniform"] == spent["pcl"] == spent["oracle"] == batch
+    assert min(spent["dapo"], spent["odf"]) > 1.3 * batch
+    assert effective["uniform"] < 0.6 < 0.8 < effective["pcl"] < effective["oracle"]
+    assert effective["dapo"] == effective["odf"] == 1.0
+    accuracy = {name: run[-1]["accuracy"] for name, run in runs.items()}
+    assert accuracy["uniform"] < accuracy["pcl"] < accuracy["oracle"]
+    assert accuracy["uniform"] < accuracy["dapo"] and accuracy["uniform"] < accuracy["odf"]

@@ -1,0 +1,123 @@
+"""Guards two processes (torchrun, gloo): they choose as one does, agree at every step, and resume exactly."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_trl import ledger_rows
+
+pytestmark = pytest.mark.slow
+
+STEPS = {"max_steps": 4}
+SAVING = {"max_steps": 4, "save_strategy": "steps", "save_steps": 1}
+MID_CYCLE = {**SAVING, "steps_per_generation": 2}
+# name: (curriculum, num_generations, rows of all processes, settings)
+JOBS = {
+    "uniform": ({"curriculum": "uniform"}, 4, 16, STEPS),
+    "dapo": ({"curriculum": "dapo"}, 4, 16, SAVING),
+    "pcl": ({"curriculum": "pcl"}, 4, 16, SAVING),
+    "pcl-text": ({"curriculum": "pcl", "value_backbone": "text"}, 4, 16, STEPS),
+    "cycle": ({"curriculum": "dapo"}, 4, 16, MID_CYCLE),
+    "shrink": ({"curriculum": "dapo", "max_rounds": 1, "fill": "shrink"}, 4, 16, {**STEPS, "loss_type": "grpo"}),
+    # Six groups of three on two processes: the third group of a round lies on both.
+    "split": ({"curriculum": "uniform"}, 3, 18, STEPS),
+    # The filter keeps an odd number, and an odd number of groups of three cannot be shared equally.
+    "odd-refill": ({"curriculum": "odf", "band_low": 0.3, "band_high": 0.6}, 3, 6, STEPS),
+}
+RESUMED = ("dapo", "pcl", "cycle")
+
+
+def launch(num_processes, folder, names, resume=None):
+    folder.mkdir(exist_ok=True)
+    jobs = [
+        (name, *JOBS[name], str(folder / name / f"checkpoint-{resume}") if resume else None) for name in names
+    ]
+    script = str(Path(__file__).with_name("two_processes.py"))
+    command = [sys.executable, script, str(folder), json.dumps(jobs)]
+    if num_processes > 1:
+        torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={num_processes}"]
+        command[1:1] = torchrun
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """All runs in one process, and all in two."""
+    folder = tmp_path_factory.mktemp("processes")
+    launch(1, folder / "one", JOBS)
+    launch(2, folder / "two", JOBS)
+    return folder
+
+
+def read(folder, name, rank=0, suffix=""):
+    return json.loads((folder / f"{name}-{rank}{suffix}.json").read_text())
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_two_processes_choose_as_one(runs, name):
+    one, first, second = read(runs / "one", name), read(runs / "two", name, 0), read(runs / "two", name, 1)
+    assert len(one["notes"]) == (2 if name == "cycle" else 4)
+    for alone, left, right in zip(one["notes"], first["notes"], second["notes"], strict=True):
+        assert left["index"] == right["index"], "both ranks rolled out the same prompts"
+        assert left["chosen"] == right["chosen"]
+        if name == "odd-refill":  # one process has no need to even a round out
+            continue
+        assert alone["index"] == left["index"]
+        assert alone["chosen"] == left["chosen"]
+        assert alone["prompts"] == left["prompts"] + right["prompts"]
+        assert alone["advantages"] == pytest.approx(left["advantages"] + right["advantages"], abs=1e-5)
+    if name not in ("odd-refill", "cycle"):  # in a cycle each process shuffles its own rows between the updates
+        assert first["losses"] == pytest.approx(one["losses"], abs=1e-5)
+        assert first["weights"] == pytest.approx(one["weights"], rel=1e-4)
+    if name != "odd-refill":
+        assert timeless(ledger_rows(runs / "one" / name)) == timeless(ledger_rows(runs / "two" / name))
+    assert first["weights"] == second["weights"]
+
+
+def timeless(rows):
+    """Rows with the predictions rounded: two processes pad their features' batches otherwise."""
+    return [
+        {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
+        for row in rows
+    ]
+
+
+def test_shares_are_equal_when_a_refill_is_odd(runs):
+    """Two groups of three a batch: where one is missing, two are rolled out, so that each rank gets three rows."""
+    notes = [read(runs / "two", "odd-refill", rank)["notes"] for rank in range(2)]
+    rounds = {(row["step"], row["round"]) for row in ledger_rows(runs / "two" / "odd-refill")}
+    assert len(rounds) > len(notes[0]), "the test needs refills"
+    for left, right in zip(*notes, strict=True):
+        assert len(left["index"]) % 2 == 0
+        assert len(left["prompts"]) == len(right["prompts"]) == 3
+        together = left["prompts"] + right["prompts"]
+        assert together[0] == together[1] == together[2] != together[3] == together[4] == together[5]
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_one_ledger(runs, name):
+    """Written by the main process alone: each group stands there once."""
+    rows = ledger_rows(runs / "two" / name)
+    notes = read(runs / "two", name)["notes"]
+    assert [row["index"] for row in rows] == [index for note in notes for index in note["index"]]
+    steps = (runs / "two" / name / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in steps] == [1, 2, 3, 4]
+
+
+def test_resume_in_two_processes(runs):
+    """From the checkpoint at step 3; for "cycle" it lies between the two updates on a generation."""
+    folder = runs / "two"
+    before = {name: ledger_rows(folder / name) for name in RESUMED}
+    launch(2, folder, RESUMED, resume=3)
+    for name in RESUMED:
+        assert ledger_rows(folder / name) == before[name]
+        for rank in range(2):
+            straight, resumed = read(folder, name, rank), read(folder, name, rank, "-resumed")
+            assert straight["losses"] == resumed["losses"]
+            assert straight["weights"] == resumed["weights"]
+            kept = len(resumed["notes"])
+            assert kept == (0 if name == "cycle" else 1)
+            assert straight["notes"][len(straight["notes"]) - kept :] == resumed["notes"]

@@ -1,0 +1,64 @@
+"""Guards the settings: what is impossible is told before a model loads, by field, value and remedy."""
+
+from dataclasses import fields
+
+import pytest
+
+from rlkit.config import BACKBONES, FILLS, CurriculumConfig
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"candidates": 0}, "candidates (0) must be at least 1"),
+        ({"max_rounds": -1}, "max_rounds (-1) must be at least 1"),
+        ({"value_hidden": 0}, "value_hidden (0) must be at least 1"),
+        ({"value_steps": 0}, "value_steps (0) must be at least 1"),
+        ({"value_buffer": 0}, "value_buffer (0) must be at least 1"),
+        ({"value_learning_rate": 0.0}, "value_learning_rate (0.0) must be above 0"),
+        ({"fill": "drop"}, "fill ('drop') must be one of top_up, shrink, error"),
+        ({"value_backbone": "bert"}, "value_backbone ('bert') must be one of policy, text"),
+        ({"target": 50.0}, "target (50.0) must lie in 0 to 1: it is a share of the range"),
+        ({"band_low": -0.1}, "band_low (-0.1) must lie in 0 to 1"),
+        ({"band_high": 80.0}, "band_high (80.0) must lie in 0 to 1"),
+        ({"band_low": 0.8, "band_high": 0.2}, "band_low (0.8) must not be above band_high (0.2); swap them"),
+        ({"signal_max": 0.0}, "signal_max (0.0) must be above signal_min (0.0); give the range"),
+        ({"signal_min": 2.0, "signal_max": 1.0}, "signal_max (1.0) must be above signal_min (2.0)"),
+    ],
+)
+def test_impossible_settings(settings, message):
+    with pytest.raises(ValueError) as error:
+        CurriculumConfig(**settings).validate()
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"candidates": 1, "max_rounds": 1, "value_hidden": 1, "value_steps": 1, "value_buffer": 1},
+        {"band_low": 0.5, "band_high": 0.5},
+        {"band_low": 0.0, "band_high": 1.0, "target": 1.0},
+        {"signal_min": -1.0, "signal_max": 1.0},
+        *({"fill": fill} for fill in FILLS),
+        *({"value_backbone": backbone} for backbone in BACKBONES),
+    ],
+)
+def test_possible_settings(settings):
+    CurriculumConfig(**settings).validate()
+
+
+def test_resolve_fills_in_only_what_was_left_out():
+    config = CurriculumConfig("pcl", candidates=2)
+    resolved = config.resolve({"candidates": 4, "target": 0.5})
+    assert (resolved.candidates, resolved.target, resolved.band_low) == (2, 0.5, None)
+    assert config.target is None
+
+
+def test_numbers_are_what_was_set():
+    set_by_hand = {"curriculum": "odf", "signal_min": 0.0, "allow_changed_data": False, "band_low": 0.1}
+    assert CurriculumConfig("odf", band_low=0.1).numbers() == set_by_hand
+
+
+def test_every_field_has_a_help_text():
+    assert all(field.metadata["help"] for field in fields(CurriculumConfig))
