@@ -91,7 +91,8 @@ class CurriculumConfig:
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise ValueError(
-                    f"{name} ({value}) must lie in 0 to 1: it is a share of the range from signal_min to signal_max"
+                    f"{name} ({value}) must lie in 0 to 1: it is a share of the range from signal_min to "
+                    "signal_max"
                 )
         if self.value_learning_rate is not None and self.value_learning_rate <= 0:
             raise ValueError(f"value_learning_rate ({self.value_learning_rate}) must be above 0")

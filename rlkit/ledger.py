@@ -1,7 +1,8 @@
 """The account of a run: every group in `ledger/` (Parquet), every optimizer step in `metrics.jsonl`.
 
-Ledger parts are written whole under a temporary name and renamed, at least at every checkpoint, so that a killed run
-leaves whole parts only; resuming drops what lies after the checkpoint, and the steps that follow write it again.
+Ledger parts are written whole under a temporary name and renamed, at least at every checkpoint, so that a
+killed run leaves whole parts only; resuming drops what lies after the checkpoint, and the steps that follow
+write it again.
 """
 
 import json
@@ -38,8 +39,8 @@ SCHEMA = pa.schema(
         ("grading_seconds", pa.float64()),
     ]
 )
-"""One row a group. `generation` counts calls of collect from 0, `step` optimizer steps from 1; seconds are the
-group's equal share of its generation's."""
+"""One row a group. `generation` counts calls of collect from 0, `step` optimizer steps from 1; seconds are
+the group's equal share of its generation's."""
 
 
 class Ledger:
@@ -121,7 +122,7 @@ def read_ledger(folder: Path) -> pa.Table:
 
 
 class StepLog:
-    """`metrics.jsonl`: one line an optimizer step; lines after `step` are dropped when a run resumes there."""
+    """`metrics.jsonl`: one line an optimizer step; those after `step` go when a run resumes there."""
 
     def __init__(self, path: Path, step: int = 0):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """The prompts that a run may choose from, and what is known of each.
 
-A prompt's key is a hash of its content, so it survives reordering, other columns and other machines. Candidates
-come from a stream of shuffled passes over the pool, so that every prompt is looked at once a pass, whatever the
-selector then takes: uniform sampling is the stream itself.
+A prompt's key is a hash of its content, so it survives reordering, other columns and other machines.
+Candidates come from a stream of shuffled passes over the pool, so that every prompt is looked at once a
+pass, whatever the selector then takes: uniform sampling is the stream itself.
 """
 
 import json
@@ -39,8 +39,12 @@ class PromptPool:
     def __len__(self) -> int:
         return len(self.key_N)
 
-    def row(self, index: int) -> Mapping[str, Any]:
-        return self.rows[int(index)]
+    def take(self, index_P: np.ndarray) -> list[dict[str, Any]]:
+        """The rows at these indices. One read of a `datasets.Dataset`, which is slow a row at a time."""
+        if not hasattr(self.rows, "column_names"):
+            return [dict(self.rows[index]) for index in index_P.tolist()]
+        columns = self.rows[index_P.tolist()]  # type: ignore[call-overload]
+        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
     def column(self, name: str) -> np.ndarray | None:
         """A column as an array, or None where the data has none of that name."""
@@ -79,7 +83,7 @@ class PromptPool:
         self.last_step_N[index_P] = step
 
     def metrics(self) -> dict[str, float]:
-        """Share of the pool that was ever rolled out, mean visits of those, and passes begun by the stream."""
+        """Share of the pool that was ever rolled out, mean visits of those, and passes of the stream."""
         seen = self.visits_N > 0
         return {
             "pool/coverage": float(seen.mean()),
@@ -114,11 +118,12 @@ class PromptPool:
         known = np.isin(self.key_N, old_key)
         if not allow_changed:
             raise ValueError(
-                f"the data set has changed since the checkpoint: it had {len(old_key)} prompts, now there are "
-                f"{len(self)}, of which {int((~known).sum())} are new, {len(old_key) - int(known.sum())} are gone"
+                f"the data set has changed since the checkpoint: it had {len(old_key)} prompts, now there "
+                f"are {len(self)}, of which {int((~known).sum())} are new, "
+                f"{len(old_key) - int(known.sum())} are gone"
                 f"{' and the order differs' if known.all() and len(old_key) == len(self) else ''}; use the "
-                "checkpoint's data, or set allow_changed_data=true to keep the statistics of the prompts known to "
-                "both"
+                "checkpoint's data, or set allow_changed_data=true to keep the statistics of the prompts "
+                "known to both"
             )
         sorter = np.argsort(old_key)
         source = sorter[np.searchsorted(old_key, self.key_N[known], sorter=sorter)]
@@ -140,7 +145,7 @@ def _column(rows: Any, name: str) -> Sequence[Any] | None:
 def prompt_keys(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
     """64-bit keys of the rows' prompts: blake2b of the text, or of the messages as canonical JSON.
 
-    Rows with images are told apart by their position too, since the same question may be asked of two pictures.
+    Rows with images are told apart by position too: the same question may be asked of two pictures.
     """
     prompts = _column(rows, "prompt")
     assert prompts is not None, "make_pool checks the column"
@@ -168,15 +173,16 @@ def make_pool(rows: Any, seed: int = 0) -> PromptPool:
     """
     if not (hasattr(rows, "__len__") and hasattr(rows, "__getitem__")):
         raise ValueError(
-            f"train_dataset ({type(rows).__name__}) has no length, and prompts are chosen from a pool; load it "
-            "without streaming"
+            f"train_dataset ({type(rows).__name__}) has no length, and prompts are chosen from a pool; "
+            "load it without streaming"
         )
     if len(rows) == 0:
         raise ValueError("train_dataset is empty (0 rows); give at least one batch of prompts")
     columns = _column_names(rows)
     if "prompt" not in columns:
         raise ValueError(
-            f"train_dataset has no `prompt` column; it has: {', '.join(columns)}; rename the one that holds the prompt"
+            f"train_dataset has no `prompt` column; it has: {', '.join(columns)}; "
+            "rename the one that holds the prompt"
         )
     keys = prompt_keys(rows)
     unique = unique_prompts(keys)

@@ -102,8 +102,9 @@ class Groups:
 class Batch:
     """What one step of collecting ends in: every graded group, and which of them the update gets.
 
-    `chosen_B` are positions into `groups`, of constant number B; `weight_B` is 0.0 where a group only pads the
-    batch (fill policy "shrink"). `reason_P` is "kept", or why the filter or the fill left the group out.
+    `chosen_B` are positions into `groups`, of constant number B; `weight_B` is 0.0 where a group only pads
+    the batch (fill policy "shrink"). `reason_P` is "kept", or why the filter or the fill left the group
+    out.
     """
 
     groups: Groups

@@ -1,17 +1,18 @@
 """What `CurriculumGRPOTrainer` with uniform prompts costs beside plain `GRPOTrainer`, as a paired ratio.
 
-    python scripts/bench_overhead.py                      the demo's model, 0.16M parameters
-    python scripts/bench_overhead.py --hidden 256 --layers 6 --pairs 8     a model more than 10 times as large
+    python scripts/bench_overhead.py                             the demo's model, 0.16M parameters
+    python scripts/bench_overhead.py --hidden 192 --layers 4     a model ten times as large
 
-Both trainers live in one process and take turns, a block of steps each, in an order that is drawn anew for each pair of
-blocks, so that both see the same machine. Completions have a fixed length (no end token is sampled), so both do the
-same work. Prints each pair's ratio of seconds a step, their median, and its bootstrap 95% interval.
+The two trainers run in two threads of one process and hand each other a baton after every optimizer step, so that each step of
+one is paired with the next step of the other on the same machine at the same time. Completions have a fixed length (no end token
+is sampled), so both do the same work. Prints the median ratio of seconds a step and its bootstrap 95% interval.
 """
 
 import argparse
 import os
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -30,20 +31,23 @@ from rlkit import CurriculumGRPOTrainer
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "recipes"))
 from addition import MAX_COMPLETION_LENGTH, make_problems, make_tokenizer, reward
 
+WARM_UP = 5
 
-class Seconds(TrainerCallback):
-    """Seconds of each optimizer step, from the end of one to the end of the next."""
 
-    def __init__(self) -> None:
-        self.last, self.steps = 0.0, []
+class Baton(TrainerCallback):
+    """Times each optimizer step, its own callbacks included, and lets the other trainer take the next."""
 
-    def on_train_begin(self, args, state, control, **kwargs) -> None:
-        self.last = time.perf_counter()
+    def __init__(self, mine: threading.Semaphore, other: threading.Semaphore) -> None:
+        self.mine, self.other = mine, other
+        self.started, self.seconds = 0.0, []
+
+    def on_step_begin(self, args, state, control, **kwargs) -> None:
+        self.mine.acquire()
+        self.started = time.perf_counter()
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
-        now = time.perf_counter()
-        self.steps.append(now - self.last)
-        self.last = now
+        self.seconds.append(time.perf_counter() - self.started)
+        self.other.release()
 
 
 def make_model(hidden: int, layers: int) -> LlamaForCausalLM:
@@ -65,60 +69,61 @@ def make_model(hidden: int, layers: int) -> LlamaForCausalLM:
     )
 
 
-def block_seconds(kind: type[GRPOTrainer], model: LlamaForCausalLM, num_steps: int) -> float:
-    """Median seconds a step of a fresh trainer of this kind, its first two steps left out."""
-    timer = Seconds()
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = kind(
-            model,
-            reward_funcs=reward,
-            args=GRPOConfig(
-                folder,
-                per_device_train_batch_size=128,
-                num_generations=8,
-                max_completion_length=MAX_COMPLETION_LENGTH,
-                generation_kwargs={"min_new_tokens": MAX_COMPLETION_LENGTH},
-                max_steps=num_steps,
-                save_strategy="no",
-                logging_steps=10,
-                bf16=False,
-                gradient_checkpointing=False,
-                use_cpu=True,
-                report_to="none",
-                disable_tqdm=True,
-            ),
-            train_dataset=Dataset.from_list(make_problems(1024)),
-            processing_class=make_tokenizer(),
-            callbacks=[timer],
-        )
-        trainer.remove_callback(PrinterCallback)
-        trainer.train()
-    return float(np.median(timer.steps[2:]))
+def make_trainer(kind: type[GRPOTrainer], folder: Path, arguments: argparse.Namespace, baton: Baton) -> GRPOTrainer:
+    trainer = kind(
+        make_model(arguments.hidden, arguments.layers),
+        reward_funcs=reward,
+        args=GRPOConfig(
+            str(folder),
+            per_device_train_batch_size=128,
+            num_generations=8,
+            max_completion_length=MAX_COMPLETION_LENGTH,
+            generation_kwargs={"min_new_tokens": MAX_COMPLETION_LENGTH},
+            max_steps=WARM_UP + arguments.steps,
+            save_strategy="no",
+            logging_steps=10,
+            bf16=False,
+            gradient_checkpointing=False,
+            use_cpu=True,
+            report_to="none",
+            disable_tqdm=True,
+        ),
+        train_dataset=Dataset.from_list(make_problems(1024)),
+        processing_class=make_tokenizer(),
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(baton)  # the last, so that the others are timed with the step
+    return trainer
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--layers", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=22, help="steps of a block")
-    parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=200, help="timed steps of each")
     arguments = parser.parse_args()
-
     torch.set_num_threads(1)
-    rng = np.random.default_rng(0)
-    model = make_model(arguments.hidden, arguments.layers)
-    print(f"{model.num_parameters():,} parameters, {arguments.pairs} pairs of {arguments.steps} steps")
-    ratios = []
-    for _ in range(arguments.pairs):
-        kinds = [GRPOTrainer, CurriculumGRPOTrainer]
-        seconds = {}
-        for position in rng.permutation(2):
-            seconds[kinds[position]] = block_seconds(kinds[position], model, arguments.steps)
-        ratios.append(seconds[CurriculumGRPOTrainer] / seconds[GRPOTrainer])
-        print(f"{seconds[GRPOTrainer]:.4f} s plain, x{ratios[-1]:.4f}", flush=True)
-    resampled = np.median(rng.choice(ratios, (10_000, len(ratios))), axis=1)
+
+    first, second = threading.Semaphore(1), threading.Semaphore(0)
+    batons = [Baton(first, second), Baton(second, first)]
+    with tempfile.TemporaryDirectory() as folder:
+        trainers = [
+            make_trainer(kind, Path(folder) / kind.__name__, arguments, baton)
+            for kind, baton in zip((GRPOTrainer, CurriculumGRPOTrainer), batons, strict=True)
+        ]
+        print(f"{trainers[0].model.num_parameters():,} parameters, {arguments.steps} pairs of steps")
+        threads = [threading.Thread(target=trainer.train) for trainer in trainers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    plain, curriculum = (np.array(baton.seconds[WARM_UP:]) for baton in batons)
+    ratio = curriculum / plain
+    resampled = np.median(np.random.default_rng(0).choice(ratio, (10_000, len(ratio))), axis=1)
     low, high = np.quantile(resampled, [0.025, 0.975])
-    print(f"median ratio {np.median(ratios):.4f} (95% interval {low:.4f} to {high:.4f})")
+    print(f"seconds a step, median: {np.median(plain):.4f} plain, {np.median(curriculum):.4f} with curriculum=uniform")
+    print(f"median of the paired ratios {np.median(ratio):.4f} (95% interval {low:.4f} to {high:.4f})")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Guards the checkpoint: what goes in comes out to the bit, half a file is never read, other runs are not mixed."""
+"""Guards the checkpoint: what goes in comes out to the bit, half a file is never read, runs do not mix."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Guards the step: a full batch whatever the filter does, everything observed, and what it reports adds up."""
+"""Guards the step: a full batch whatever the filter does, everything observed, reports that add up."""
 
 from collections import Counter
 
@@ -70,7 +70,7 @@ def bound(host, num_groups, filter=keep_all, estimator=None, **numbers) -> Curri
 
 
 def keeping(kept: set[int]):
-    """A filter that keeps the prompts in `kept`. Its reasons are fixed-width strings, as np.where makes them."""
+    """A filter that keeps the prompts in `kept`; its reasons are fixed-width, as np.where makes them."""
     return lambda groups: np.where(np.isin(groups.index_P, list(kept)), "kept", "no")
 
 

@@ -1,4 +1,4 @@
-"""Guards the account of a run: what was written comes back, and a resumed run has no gap and nothing twice."""
+"""Guards the account of a run: what is written comes back, and resuming leaves no gap and nothing twice."""
 
 import json
 import tempfile
@@ -141,7 +141,7 @@ def test_a_new_run_in_an_old_folder_drops_the_old_groups(tmp_path):
     assert len(read_ledger(tmp_path)) == 0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     parts=st.lists(st.integers(1, 4), min_size=1, max_size=4),
     unflushed=st.integers(0, 3),

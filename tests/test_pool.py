@@ -1,4 +1,4 @@
-"""Guards the pool: each prompt once a pass, stable keys, checks at the door, statistics that survive a resume."""
+"""Guards the pool: each prompt once a pass, stable keys, checks at the door, resumed statistics."""
 
 import logging
 
@@ -113,7 +113,7 @@ def test_duplicates_are_kept_once_and_counted(make, caplog):
     rows = [{"prompt": text, "answer": i} for i, text in enumerate(["a", "b", "a", "a", "c"])]
     with caplog.at_level(logging.WARNING, logger="rlkit"):
         pool = make_pool(make(rows))
-    assert [pool.row(i)["answer"] for i in range(len(pool))] == [0, 1, 4]
+    assert [row["answer"] for row in pool.take(np.arange(len(pool)))] == [0, 1, 4]
     assert caplog.messages == ["2 of 5 prompts are duplicates; each is kept once"]
 
 

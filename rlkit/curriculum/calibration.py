@@ -2,8 +2,9 @@
 
 Brier score: mean squared difference of a completion's signal and the predicted mean. Explained variance:
 1 - Var(group mean - predicted mean) / Var(group mean), as in PCL. Spearman: rank correlation of the two.
-They are taken over the last `WINDOW` graded groups, since a single step has too few. A selector that asks for
-prompts near one half narrows the range, and with it the last two: compare them between runs of one preset only.
+They are taken over the last `WINDOW` graded groups, since a single step has too few. A selector that asks
+for prompts near one half narrows the range, and with it the last two: compare them between runs of one
+preset only.
 """
 
 from typing import Any
@@ -16,7 +17,7 @@ WINDOW = 512
 
 
 class Calibration:
-    """The last `WINDOW` graded groups as rows of (predicted mean, predicted variance, mean, variance, Brier)."""
+    """The last `WINDOW` graded groups: predicted mean, predicted variance, mean, variance, Brier score."""
 
     def __init__(self) -> None:
         self._recent = np.empty((0, 5))

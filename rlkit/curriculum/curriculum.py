@@ -31,7 +31,7 @@ class Curriculum:
         filter: graded groups -> "kept" or a drop reason each.
         candidates: candidates scored for each prompt rolled out (the k of PCL's k*m).
         max_rounds: rounds of rollouts before a step stops refilling.
-        fill: what then happens: "top_up" with the best dropped groups, "shrink" the batch, or raise an "error".
+        fill: what then happens: "top_up" with the best dropped groups, "shrink" the batch, or an "error".
         seed: of the candidate stream and of the selector's randomness.
         name: shown in logs, and compared on resume.
         signal: the reward function whose values the curriculum looks at; None for the weighted total.
@@ -59,7 +59,7 @@ class Curriculum:
         self._keep_rate = 1.0
 
     def bind(self, pool: PromptPool, senses: Senses, num_groups: int) -> None:
-        """Takes up the pool of a run whose batches hold `num_groups` prompts. Called once, before the first step.
+        """Takes up the pool of a run whose batches hold `num_groups` prompts. Called once, before step 0.
 
         Raises:
             ValueError: the pool is smaller than one batch, or the estimator lacks something that it needs.
@@ -72,8 +72,8 @@ class Curriculum:
         if self.candidates * num_groups > len(pool):
             clamped = len(pool) // num_groups
             logger.warning(
-                "candidates (%d) times the %d prompts of a batch is more than the pool's %d prompts; candidates is "
-                "clamped to %d",
+                "candidates (%d) times the %d prompts of a batch is more than the pool's %d prompts; "
+                "candidates is clamped to %d",
                 self.candidates,
                 num_groups,
                 len(pool),
@@ -84,7 +84,7 @@ class Curriculum:
         self.estimator.bind(pool, senses)
 
     def propose(self, num: int, exclude: np.ndarray) -> Proposal:
-        """Scores the next candidates of the stream and chooses `num` of them, none of which is in `exclude`."""
+        """Scores the next candidates of the stream, outside of `exclude`, and chooses `num` of them."""
         start = time.perf_counter()
         candidate_N = self.pool.draw(self.candidates * num, exclude)
         prediction = self.estimator.predict(candidate_N)
@@ -94,7 +94,7 @@ class Curriculum:
         )
 
     def observe(self, groups: Groups, proposal: Proposal) -> np.ndarray:
-        """Every graded group teaches the estimator, kept or not. Returns each group's reason, "kept" or why not."""
+        """Every graded group teaches the estimator, kept or not. Returns "kept" or a drop reason for each."""
         self.pool.observe(groups.index_P, self.step)
         self.calibration.observe(proposal.prediction, groups)
         self.estimator.observe(groups, proposal.prediction)
@@ -105,7 +105,7 @@ class Curriculum:
         return reason_P
 
     def round_size(self, missing: int, num_groups: int) -> int:
-        """Prompts to roll out so that about `missing` groups survive the filter, at most one batch of them."""
+        """Prompts to roll out so that about `missing` groups survive the filter, at most one batch."""
         return min(num_groups, math.ceil(missing / max(self._keep_rate, 0.1)))
 
     def metrics(self) -> dict[str, float]:
@@ -124,11 +124,12 @@ class Curriculum:
         }
 
     def load_state_dict(self, state: dict[str, Any], allow_changed_data: bool = False) -> None:
-        """Raises ValueError where the checkpoint is of another preset or of other data, and says what differs."""
+        """Raises ValueError where the checkpoint is of another preset or of other data: what differs."""
         if state["name"] != self.name:
             raise ValueError(
-                f"the checkpoint was made with curriculum={state['name']!r}, this run asks for {self.name!r}; "
-                "resume with the checkpoint's, or start a new run from its weights (model_name_or_path)"
+                f"the checkpoint was made with curriculum={state['name']!r}, this run asks for "
+                f"{self.name!r}; resume with the checkpoint's, or start a new run from its weights "
+                "(model_name_or_path)"
             )
         self.pool.load_state_dict(state["pool"], allow_changed_data)
         self.step, self._keep_rate = state["step"], state["keep_rate"]

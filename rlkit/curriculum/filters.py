@@ -1,6 +1,6 @@
-"""Online difficulty filters: pure functions from graded groups to a reason a group, "kept" or why it is dropped.
+"""Online difficulty filters: pure functions from graded groups to "kept" or a drop reason each.
 
-They look at the signal, never at the shaped reward: a length bonus must not make an all-wrong group look useful.
+They look at the signal, never at the shaped reward: a length bonus must not make an all-wrong group useful.
 """
 
 from collections.abc import Callable

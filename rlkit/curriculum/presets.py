@@ -1,7 +1,7 @@
 """The presets: each a published combination of estimator, selector and filter under one name.
 
-`numbers` are the fields of `CurriculumConfig` that the preset sets; each can be set otherwise. Where the paper's value was
-not found, the comment beside it says that it is ours.
+`numbers` are the fields of `CurriculumConfig` that the preset sets; each can be set otherwise. Where the
+paper's value was not found, the comment beside it says that it is ours.
 """
 
 from collections.abc import Callable
@@ -89,7 +89,7 @@ PRESETS: dict[str, Preset] = {
         ),
     ),
     "pcl": Preset(
-        rule="a value model learned online predicts each prompt's mean; take the m of k*m candidates nearest 0.5",
+        rule="a value model learned online predicts each mean; take the m of k*m candidates nearest 0.5",
         paper="Prompt Curriculum Learning (Gao et al., arXiv 2510.01135)",
         numbers={"candidates": 4, "target": 0.5, **VALUE_MODEL, **ONE_ROUND},
         parts=lambda config, truth: (
@@ -102,8 +102,11 @@ PRESETS: dict[str, Preset] = {
         rule="as pcl, but with the true success rates: the limit of what choosing can gain",
         paper="ours",
         numbers={"candidates": 4, "target": 0.5, **ONE_ROUND},
-        # The truth is a share already, whatever the signal's range.
-        parts=lambda config, truth: (Oracle(truth), partial(nearest, target=config.target), keep_all),
+        parts=lambda config, truth: (
+            Oracle(truth),
+            partial(nearest, target=config.target),  # type: ignore[arg-type]  # a share already, as the truth
+            keep_all,
+        ),
     ),
 }
 
@@ -127,8 +130,8 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
 
     Args:
         curriculum: a preset's name, or settings that name one.
-        truth: for `oracle`: from (N,) pool indices to (N,) success rates now, where the data has no `pass_rate`
-            column.
+        truth: for `oracle`: from (N,) pool indices to (N,) success rates now, where the data has no
+            `pass_rate` column.
 
     Example: `build_curriculum(CurriculumConfig(curriculum="pcl", candidates=8))`.
     """

@@ -89,9 +89,9 @@ class TRLHost:
         trainer, num_generations = self.trainer, self.trainer.num_generations
         total = len(proposal.index_P) * num_generations
         share = range(total * self.rank // self.world, total * (self.rank + 1) // self.world)
-        sources = {row // num_generations for row in share}
-        source_rows = {group: trainer.pool.row(proposal.index_P[group]) for group in sources}
-        rows = [dict(source_rows[row // num_generations]) for row in share]
+        group_of_row = np.array(share) // num_generations
+        source_rows = trainer.pool.take(proposal.index_P[group_of_row[0] : group_of_row[-1] + 1])
+        rows = [dict(source_rows[group - group_of_row[0]]) for group in group_of_row]
 
         start = time.perf_counter()
         generated = GRPOTrainer._generate(trainer, self._prepared_prompts(rows))
@@ -179,7 +179,7 @@ class TRLHost:
         """Last hidden state at the end of each prompt, (N, D) float32; each process computes its share."""
         trainer = self.trainer
         shares = np.array_split(index_N, self.world)
-        rows = [trainer.pool.row(index) for index in shares[self.rank]]
+        rows = trainer.pool.take(shares[self.rank])
         width = math.ceil(len(index_N) / self.world)
         if trainer.environment_factories:  # TRL renders each prompt with its environment's tools
             multiple = trainer._multi_environment

@@ -1,10 +1,11 @@
 """A policy with known success probabilities that learns: any curriculum, at any scale, without a model.
 
-    p_i = sigmoid(ability - difficulty_i),    ability += learning_rate * sum over trained groups of 4 p_i (1 - p_i) / B
+    p_i = sigmoid(ability - difficulty_i)
+    ability += learning_rate * sum over trained groups of 4 p_i (1 - p_i) / B
 
-A group teaches as its prompt is informative, as GRPO's gradient does; where every completion is right or wrong it teaches
-nothing. It shows what a curriculum chooses and what that costs, and that its parts work together; it is no evidence
-that a real policy learns so.
+A group teaches as its prompt is informative, as GRPO's gradient does; where every completion is right or
+wrong it teaches nothing. It shows what a curriculum chooses and what that costs, and that its parts work
+together; it is no evidence that a real policy learns so.
 """
 
 import time
@@ -31,7 +32,7 @@ class SimulationConfig:
     groups_per_step: int = 32
     num_generations: int = 8
     difficulty_sd: float = 4.0
-    """Standard deviation of the difficulties, in logits: at 4, three prompts in five have p < 0.1 or p > 0.9."""
+    """Standard deviation of the difficulties, in logits: at 4, three in five have p < 0.1 or p > 0.9."""
     learning_rate: float = 0.05
     """Logits of ability that a batch of prompts at p = 0.5 teaches."""
     seed: int = 0
@@ -43,7 +44,8 @@ class SimulationConfig:
                 raise ValueError(f"{name} ({getattr(self, name)}) must be at least 1")
         if self.num_generations < 2:
             raise ValueError(
-                f"num_generations ({self.num_generations}) must be at least 2: a group of one has no advantage"
+                f"num_generations ({self.num_generations}) must be at least 2: a group of one has no "
+                "advantage"
             )
         if self.difficulty_sd <= 0:
             raise ValueError(f"difficulty_sd ({self.difficulty_sd}) must be above 0")
@@ -82,7 +84,7 @@ class SimulatedHost:
         return 1 / (1 + np.exp(self.difficulty_N[index_N] - self.ability))
 
     def features(self, index_N: np.ndarray) -> np.ndarray:
-        """What a policy's hidden state might show of a difficulty: eight bumps along its scale, seen with noise."""
+        """What a policy's hidden state might show of a difficulty: eight bumps on its scale, with noise."""
         centers = np.linspace(-2, 2, 8) * self.config.difficulty_sd
         distance = (self._looks_N[index_N, None] - centers) / self.config.difficulty_sd
         return np.exp(-(distance**2)).astype(np.float32)
@@ -101,7 +103,7 @@ def simulate(
     """Runs a curriculum against the simulated policy.
 
     Returns:
-        One row a step: the funnel, the calibration, and the policy's true mean success over the pool ("accuracy").
+        One row a step: the funnel, the calibration, and the policy's true success over the pool ("accuracy").
     """
     config.validate()
     host = SimulatedHost(config)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any, SupportsFloat
+from typing import Any
 
 from rlkit.verify.text import Completion
 
@@ -208,15 +208,21 @@ def checked_rewards(rewards: Any, num_completions: int) -> list[float | None]:
         raise WrongNumberError(f"returned {len(rewards)} rewards for {num_completions} completions")
     checked: list[float | None] = []
     for reward in rewards:
-        if reward is not None and not isinstance(reward, SupportsFloat):
-            raise ValueError(
-                f"returned {reward!r:.80} ({type(reward).__name__}) as a reward, expected a number or None"
-            )
-        value = math.nan if reward is None else float(reward)
+        try:
+            value = math.nan if reward is None else float(reward)
+        except (TypeError, ValueError) as error:
+            raise _not_a_number(reward) from error
+        if isinstance(reward, str):
+            raise _not_a_number(reward)
         if math.isinf(value):
             raise ValueError(f"returned {value} as a reward, expected a finite number or None")
         checked.append(None if math.isnan(value) else value)
     return checked
+
+
+def _not_a_number(reward: Any) -> ValueError:
+    kind = type(reward).__name__
+    return ValueError(f"returned {reward!r:.80} ({kind}) as a reward, expected a number or None")
 
 
 class _HeldLog:

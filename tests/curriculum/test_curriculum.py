@@ -1,4 +1,4 @@
-"""Guards the composition: its checks, its rounds, and that a restored curriculum goes on as if never stopped."""
+"""Guards the composition: its checks, its rounds, and that a restored one goes on as if never stopped."""
 
 import copy
 import logging
@@ -73,6 +73,27 @@ def test_resuming_from_disk_is_never_having_stopped(name, stop, tmp_path):
     for _ in range(4):
         same(step(first, host), step(second, resumed_host))
     assert first.metrics() == second.metrics()
+
+
+def at_random(prediction, num, rng):
+    """A selector of one's own with randomness."""
+    return rng.permutation(len(prediction.mean_N))[:num]
+
+
+def test_a_random_selector_goes_on_where_it_was(tmp_path):
+    def make():
+        curriculum = Curriculum(Neutral(), at_random, keep_all, candidates=3, seed=2)
+        curriculum.bind(pool_of(range(200)), host_of(), GROUPS)
+        return curriculum
+
+    first, second, unrestored = make(), make(), make()
+    for _ in range(3):
+        first.propose(GROUPS, NOTHING)
+    save_state(tmp_path, "curriculum", first.state_dict())
+    second.load_state_dict(load_state(tmp_path, "curriculum"))
+    expected = first.propose(GROUPS, NOTHING).index_P
+    np.testing.assert_array_equal(second.propose(GROUPS, NOTHING).index_P, expected)
+    assert unrestored.propose(GROUPS, NOTHING).index_P.tolist() != expected.tolist()
 
 
 def test_seeds_differ_and_repeat():

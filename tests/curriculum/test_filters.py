@@ -61,6 +61,8 @@ def test_the_edges_of_the_band_are_inside(num_completions):
         (0.2, 0.8, [1, NAN, 0, NAN], "kept"),
         (0.2, 0.8, [NAN, NAN, NAN, NAN], "unscorable"),
         (0.0, 1.0, [NAN, NAN, NAN, NAN], "unscorable"),
+        (0.2, 0.8, [0.8, 0.8, 0.8], "kept"),  # whose mean in floating point is 0.8000000000000002
+        (0.2, 0.8, [0.0, 0.3, 0.3], "kept"),  # and 0.19999999999999998
         (0.2, 0.8, [0.5, 0.5, 0.5, 0.5], "kept"),  # a band is about the mean, whatever the variance
     ],
 )

@@ -1,4 +1,4 @@
-"""Guards the presets: what each name stands for, that each number can be set, and that a wrong name is told."""
+"""Guards the presets: what a name stands for, that its numbers can be set, that a wrong name is told."""
 
 import logging
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""Guards the selectors: a published order on known numbers, and a choice that is a subset and repeats itself."""
+"""Guards the selectors: a published order on known numbers, a choice that is a subset and repeats."""
 
 import numpy as np
 import pytest
@@ -29,6 +29,14 @@ def predicted(means) -> Prediction:
 def test_nearest(means, num, target, chosen):
     rng = np.random.default_rng(0)
     np.testing.assert_array_equal(nearest(predicted(means), num, rng, target=target), chosen)
+
+
+def test_ties_among_many_fall_in_the_order_of_the_stream():
+    means = np.tile([0.5, 0.25, 0.75, 0.0], 100)
+    chosen = nearest(predicted(means), 300, np.random.default_rng(0))
+    near = np.arange(400) % 4
+    expected = [*np.flatnonzero(near == 0), *np.flatnonzero((near == 1) | (near == 2))]
+    np.testing.assert_array_equal(chosen, expected)
 
 
 def test_in_order_is_the_head_of_the_stream():

@@ -1,4 +1,4 @@
-"""Guards the value model: it learns mean and dispersion, ignores what was not scored, and resumes to the bit."""
+"""Guards the value model: it learns mean and dispersion, ignores what has no score, resumes to the bit."""
 
 import numpy as np
 import pytest
@@ -96,6 +96,16 @@ def test_it_learns_mean_and_variance_of_binary_rewards():
     middle = (p_N > 0.2) & (p_N < 0.8)
     dispersion = prediction.variance_N[middle] / (prediction.mean_N * (1 - prediction.mean_N))[middle]
     assert dispersion.mean() > 0.85
+
+
+def test_the_dispersion_of_pairs_is_not_underrated():
+    """The biased variance of two flips is half of p(1-p): the model must not take this for dispersion."""
+    value_model = model()
+    teach(value_model, lambda rng, index_P: flips(rng, index_P, num=2), num_rounds=30)
+    prediction = value_model.predict(EVERYTHING)
+    middle = (Bumps.p_N > 0.2) & (Bumps.p_N < 0.8)
+    dispersion = prediction.variance_N[middle] / (prediction.mean_N * (1 - prediction.mean_N))[middle]
+    assert dispersion.mean() > 0.8
 
 
 def test_graded_rewards_have_less_variance_than_binary_ones():

@@ -1,4 +1,4 @@
-"""Guards the step under TRL: fresh choices, filters that cost what they say, the signal, evaluation, metrics."""
+"""Guards the step under TRL: fresh choices, filters that cost what they say, the signal, evaluation."""
 
 import json
 import logging
@@ -27,6 +27,7 @@ from tiny_trl import (
 from rlkit import CurriculumConfig
 from rlkit.collect import UnfilledBatchError
 
+SLOW = pytest.mark.slow
 ROWS = GROUPS * NUM_GENERATIONS
 PCL_TEXT = CurriculumConfig(curriculum="pcl", value_backbone="text")
 
@@ -49,7 +50,7 @@ def plain(state):
 
 
 def test_choice_uses_the_rewards_of_the_step_before(tmp_path):
-    """Two runs whose rewards differ in the first step only choose alike in it, and otherwise in the second."""
+    """Runs whose rewards differ in the first step only choose alike in it, and otherwise in the second."""
 
     def run(folder, first_step):
         def reward(prompts, completions, trainer_state, **columns):
@@ -98,7 +99,8 @@ def test_filtered_step_generates_and_grades_once(tmp_path, preset):
     trainer.train()
     rows = metrics(tmp_path)
     assert max(row["funnel/rounds"] for row in rows) > 1, "the test needs a refill"
-    assert len(recorder.rows) == sum(row["rollouts/spent"] for row in rows) == rows[-1]["rollouts/spent_total"]
+    spent = sum(row["rollouts/spent"] for row in rows)
+    assert len(recorder.rows) == spent == rows[-1]["rollouts/spent_total"]
     assert sum(row["rollouts/trained"] for row in rows) == 4 * ROWS
     # TRL counts tokens where it generates: a second generation would be counted too.
     tokens = sum(len(prompt) + len(ids) for prompt, ids in recorder.rows)
@@ -106,7 +108,7 @@ def test_filtered_step_generates_and_grades_once(tmp_path, preset):
     assert [len(batch["completion_ids"]) for batch in trainer.batches] == [ROWS] * 4
 
 
-@pytest.mark.parametrize("preset", ["uniform", "dapo", "pcl"])
+@pytest.mark.parametrize("preset", ["dapo", *(pytest.param(name, marks=SLOW) for name in ("uniform", "pcl"))])
 def test_update_gets_each_completion_with_its_own_advantage(tmp_path, preset):
     """`even_start` is a function of the completion, so a swap of rows between groups or rounds would show."""
     trainer = make_trainer(tmp_path, preset, kind=Watching, max_steps=3)
@@ -133,7 +135,7 @@ def test_update_gets_the_groups_that_the_ledger_calls_trained(tmp_path):
         assert all(0 < success_rate(prompt) < 1 for prompt in prompts)
         lengths = batch["completion_mask"].sum(1).tolist()
         ledger = [row["lengths"] for row in ledger_rows(tmp_path) if row["step"] == step and row["trained"]]
-        assert sorted(lengths) == sorted(sum(ledger, []))
+        assert sorted(lengths) == sorted(length for lengths in ledger for length in lengths)
 
 
 def always_wrong(completions, **columns):
@@ -207,14 +209,14 @@ def test_filter_looks_at_the_signal_alone(tmp_path):
         assert np.mean(row["signals"]) == rate
         expected = {0.0: "all_low", 1.0: "all_high"}.get(rate, "kept")
         assert row["reason"] == expected or (expected == "kept" and row["reason"] == "surplus")
-    rewards = sum((row["rewards"] for row in ledger_rows(tmp_path)), [])
+    rewards = [value for row in ledger_rows(tmp_path) for value in row["rewards"]]
     np.testing.assert_allclose(rewards, 2 * np.array(shape.values), rtol=1e-6)
 
 
 def test_signal_is_the_weighted_total_by_default(tmp_path):
     one, other = Recorder(even_start), Recorder(share_of_ones)
     make_trainer(tmp_path, "uniform", [one, other], max_steps=2, reward_weights=[1.0, -0.5]).train()
-    signals = sum((row["signals"] for row in ledger_rows(tmp_path)), [])
+    signals = [value for row in ledger_rows(tmp_path) for value in row["signals"]]
     np.testing.assert_allclose(signals, np.array(one.values) - 0.5 * np.array(other.values), atol=1e-6)
 
 
@@ -241,9 +243,7 @@ def test_missing_rewards_are_left_out(tmp_path):
 def test_group_of_missing_rewards_is_unscorable(tmp_path, preset):
     def knows_even_prompts(prompts, completions, **columns):
         values = by_place()(prompts, completions)
-        return [
-            None if int(prompt[2]) % 2 else value for prompt, value in zip(prompts, values, strict=True)
-        ]
+        return [None if int(prompt[2]) % 2 else value for prompt, value in zip(prompts, values, strict=True)]
 
     make_trainer(tmp_path, preset, knows_even_prompts, max_steps=2).train()
     reasons = {index % 2: set() for index in range(2)}
@@ -254,7 +254,9 @@ def test_group_of_missing_rewards_is_unscorable(tmp_path, preset):
 
 
 def test_value_model_skips_what_nobody_scored(tmp_path):
-    trainer = make_trainer(tmp_path, PCL_TEXT, lambda completions, **_: [None] * len(completions), max_steps=2)
+    trainer = make_trainer(
+        tmp_path, PCL_TEXT, lambda completions, **_: [None] * len(completions), max_steps=2
+    )
     trainer.train()
     assert losses(trainer) == [0.0, 0.0]
     assert not trainer.curriculum.estimator.state_dict()["recent"]
@@ -278,7 +280,7 @@ def test_reward_that_raises_does_not_end_the_run(tmp_path, caplog):
 # Evaluation and metrics
 
 
-@pytest.mark.parametrize("preset", ["uniform", "dapo", "pcl"])
+@pytest.mark.parametrize("preset", ["dapo", *(pytest.param(name, marks=SLOW) for name in ("uniform", "pcl"))])
 def test_evaluation_does_not_move_the_curriculum(tmp_path, preset):
     trainer = make_trainer(
         tmp_path, preset, max_steps=2, extra={"eval_dataset": make_data(6)}, per_device_eval_batch_size=8
@@ -293,7 +295,7 @@ def test_evaluation_does_not_move_the_curriculum(tmp_path, preset):
     assert (ledger_rows(tmp_path), metrics(tmp_path), trainer.record.state_dict()) == (ledger, steps, totals)
 
 
-@pytest.mark.parametrize("curriculum", ["dapo", PCL_TEXT], ids=["dapo", "pcl-text"])
+@pytest.mark.parametrize("curriculum", ["dapo", pytest.param(PCL_TEXT, marks=SLOW, id="pcl-text")])
 def test_choices_are_the_same_with_and_without_evaluation(tmp_path, curriculum):
     for folder, strategy in {"with": "steps", "without": "no"}.items():
         make_trainer(

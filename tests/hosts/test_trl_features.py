@@ -29,7 +29,8 @@ from transformers import PreTrainedTokenizerFast, TrainerCallback
 
 from rlkit import PRESETS, CurriculumConfig
 
-PRESET_PARAMS = ["uniform", "dapo", "pcl"]
+SLOW = pytest.mark.slow
+PRESET_PARAMS = ["dapo", *(pytest.param(name, marks=SLOW) for name in ("uniform", "pcl"))]
 
 
 def make_messages(num=32):
@@ -84,6 +85,7 @@ def test_lora_trains_the_adapter_alone(tmp_path, preset):
     assert not np.allclose(trainer.host.features(np.arange(4)), features), "features see the adapter"
 
 
+@SLOW
 @pytest.mark.parametrize("loss_type", ["dapo", "grpo", "bnpo", "dr_grpo", "cispo", "luspo", "sapo", "vespo"])
 def test_loss_types(tmp_path, loss_type):
     trainer = make_trainer(tmp_path, "dapo", max_steps=2, loss_type=loss_type, num_iterations=2)
@@ -93,6 +95,7 @@ def test_loss_types(tmp_path, loss_type):
     assert any(not torch.equal(tensor, before[name]) for name, tensor in weights(trainer).items())
 
 
+@SLOW
 @pytest.mark.parametrize(
     "settings",
     [
@@ -132,7 +135,9 @@ def test_reference_model(tmp_path, preset):
     assert kl[0] == pytest.approx(0, abs=1e-6) and kl[-1] > 1e-4
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(
+    "preset", ["dapo", *(pytest.param(name, marks=SLOW) for name in PRESETS if name != "dapo")]
+)
 def test_callbacks_and_evaluation(tmp_path, preset):
     events = []
 
@@ -260,7 +265,7 @@ def test_reward_model(tmp_path):
     extra = {"reward_processing_classes": [make_tokenizer(), None]}
     trainer = make_trainer(tmp_path, curriculum, [scorer, even_start], max_steps=2, extra=extra)
     trainer.train()
-    signals = sum((row["signals"] for row in ledger_rows(tmp_path)), [])
+    signals = [value for row in ledger_rows(tmp_path) for value in row["signals"]]
     assert len(set(signals)) > 2 and all(np.isfinite(signals))
 
 
@@ -380,6 +385,6 @@ def test_environment_with_its_own_reward(tmp_path, preset):
     config = CurriculumConfig(curriculum=preset, curriculum_signal="Doubling")
     trainer = make_trainer(tmp_path, config, [], data=make_messages(), extra=extra, **settings)
     trainer.train()
-    signals = sum((row["signals"] for row in ledger_rows(tmp_path)), [])
+    signals = [value for row in ledger_rows(tmp_path) for value in row["signals"]]
     assert set(signals) == {0.0, 1.0}
     assert "rewards/Doubling/mean" in trainer.state.log_history[0]

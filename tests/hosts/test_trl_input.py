@@ -5,7 +5,16 @@ import logging
 import numpy as np
 import pytest
 from datasets import Dataset
-from tiny_trl import by_place, choices, even_start, ledger_rows, make_args, make_data, make_trainer, share_of_ones
+from tiny_trl import (
+    by_place,
+    choices,
+    even_start,
+    ledger_rows,
+    make_args,
+    make_data,
+    make_trainer,
+    share_of_ones,
+)
 
 from rlkit import CurriculumConfig
 
@@ -74,7 +83,7 @@ def test_duplicates_are_kept_once(tmp_path, caplog):
         trainer = make_trainer(tmp_path, data=data, max_steps=2)
     assert "16 of 24 prompts are duplicates" in caplog.text
     trainer.train()
-    assert sorted(sum(choices(tmp_path), [])) == list(range(8))
+    assert sorted(index for chosen in choices(tmp_path) for index in chosen) == list(range(8))
 
 
 def test_candidates_are_clamped_to_the_pool(tmp_path, caplog):
@@ -116,14 +125,12 @@ def test_checkpoint_of_plain_trl(tmp_path):
 
     make_plain_trainer(tmp_path / "plain", even_start, make_data(), **SAVING).train()
     with pytest.raises(ValueError, match="not saved by CurriculumGRPOTrainer"):
-        make_trainer(tmp_path / "ours").train(
-            resume_from_checkpoint=str(tmp_path / "plain" / "checkpoint-1")
-        )
+        make_trainer(tmp_path / "ours").train(resume_from_checkpoint=str(tmp_path / "plain" / "checkpoint-1"))
 
 
 def test_resume_with_another_preset(tmp_path):
     make_trainer(tmp_path, "uniform", **SAVING).train()
-    with pytest.raises(ValueError, match="made with curriculum='uniform', this run asks for 'dapo'"):
+    with pytest.raises(ValueError, match=r"made with curriculum='uniform', this run asks for 'dapo'"):
         make_trainer(tmp_path, "dapo", **SAVING).train(resume_from_checkpoint=True)
 
 
@@ -160,5 +167,5 @@ def test_resume_with_changed_data_on_request(tmp_path):
 def test_resume_without_our_state_says_so(tmp_path):
     make_trainer(tmp_path, **SAVING).train()
     (tmp_path / "checkpoint-2" / "rlkit" / "process-0.pt").unlink()
-    with pytest.raises(ValueError, match="has no rlkit/process-0.pt"):
+    with pytest.raises(ValueError, match=r"has no rlkit/process-0\.pt"):
         make_trainer(tmp_path, **SAVING).train(resume_from_checkpoint=True)

@@ -1,4 +1,4 @@
-"""Guards that `curriculum="uniform"` is TRL's own training: the same prompts in the same order, the same weights."""
+"""Guards that `curriculum="uniform"` is TRL's own training: with the same prompt order, the same weights."""
 
 import pytest
 import torch
@@ -19,29 +19,30 @@ OURS_ALONE = ("curriculum/", "step_time", "train_")
 """What TRL does not log, and times."""
 
 
+SLOW = pytest.mark.slow
+SETTINGS = {
+    "default": {},
+    "cycles": {
+        "per_device_train_batch_size": 4,
+        "steps_per_generation": 4,
+        "gradient_accumulation_steps": 2,
+        "num_iterations": 2,
+        "loss_type": "grpo",
+    },
+    "two-steps-a-generation": {"per_device_train_batch_size": 8, "steps_per_generation": 2},
+    "accumulation": {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 2},
+    "two-iterations": {"num_iterations": 2},
+    "batch-scaling": {"scale_rewards": "batch", "loss_type": "dr_grpo"},
+    "normalized-sums": {"multi_objective_aggregation": "normalize_then_sum", "loss_type": "bnpo"},
+}
+
+
 @pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"per_device_train_batch_size": 8, "steps_per_generation": 2},
-        {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 2},
-        {"num_iterations": 2},
-        {
-            "per_device_train_batch_size": 4,
-            "steps_per_generation": 4,
-            "gradient_accumulation_steps": 2,
-            "num_iterations": 2,
-            "beta": 0.0,
-            "loss_type": "grpo",
-        },
-        {"scale_rewards": "batch", "loss_type": "dr_grpo"},
-        {"multi_objective_aggregation": "normalize_then_sum", "loss_type": "bnpo"},
-    ],
-    ids=lambda settings: "-".join(settings) or "default",
+    "name", ["default", "cycles", *(pytest.param(name, marks=SLOW) for name in list(SETTINGS)[2:])]
 )
-def test_uniform_equals_trl(tmp_path, settings):
+def test_uniform_equals_trl(tmp_path, name):
     rewards = [even_start, share_of_ones]
-    settings = {**settings, "max_steps": STEPS, "reward_weights": [1.0, 0.5]}
+    settings = {**SETTINGS[name], "max_steps": STEPS, "reward_weights": [1.0, 0.5]}
     data = make_data(60)
     ours = make_trainer(tmp_path / "ours", "uniform", rewards, data=data, **settings)
     ours.train()

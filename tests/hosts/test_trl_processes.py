@@ -20,7 +20,13 @@ JOBS = {
     "pcl": ({"curriculum": "pcl"}, 4, 16, SAVING),
     "pcl-text": ({"curriculum": "pcl", "value_backbone": "text"}, 4, 16, STEPS),
     "cycle": ({"curriculum": "dapo"}, 4, 16, MID_CYCLE),
-    "shrink": ({"curriculum": "dapo", "max_rounds": 1, "fill": "shrink"}, 4, 16, {**STEPS, "loss_type": "grpo"}),
+    "shrink": (
+        {"curriculum": "dapo", "max_rounds": 1, "fill": "shrink"},
+        4,
+        16,
+        {**STEPS, "loss_type": "grpo"},
+    ),
+    "failing": ({"curriculum": "dapo"}, 4, 16, STEPS),
     # Six groups of three on two processes: the third group of a round lies on both.
     "split": ({"curriculum": "uniform"}, 3, 18, STEPS),
     # The filter keeps an odd number, and an odd number of groups of three cannot be shared equally.
@@ -69,7 +75,10 @@ def test_two_processes_choose_as_one(runs, name):
         assert alone["chosen"] == left["chosen"]
         assert alone["prompts"] == left["prompts"] + right["prompts"]
         assert alone["advantages"] == pytest.approx(left["advantages"] + right["advantages"], abs=1e-5)
-    if name not in ("odd-refill", "cycle"):  # in a cycle each process shuffles its own rows between the updates
+    if name not in (
+        "odd-refill",
+        "cycle",
+    ):  # in a cycle each process shuffles its own rows between the updates
         assert first["losses"] == pytest.approx(one["losses"], abs=1e-5)
         assert first["weights"] == pytest.approx(one["weights"], rel=1e-4)
     if name != "odd-refill":
@@ -78,15 +87,12 @@ def test_two_processes_choose_as_one(runs, name):
 
 
 def timeless(rows):
-    """Rows with the predictions rounded: two processes pad their features' batches otherwise."""
-    return [
-        {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
-        for row in rows
-    ]
+    """Rows that `==` compares; predictions are rounded, since two processes pad their features otherwise."""
+    return json.loads(json.dumps(rows).replace("NaN", "null"), parse_float=lambda text: round(float(text), 4))
 
 
 def test_shares_are_equal_when_a_refill_is_odd(runs):
-    """Two groups of three a batch: where one is missing, two are rolled out, so that each rank gets three rows."""
+    """Two groups of three a batch: where one is missing, two are rolled out, three rows a rank."""
     notes = [read(runs / "two", "odd-refill", rank)["notes"] for rank in range(2)]
     rounds = {(row["step"], row["round"]) for row in ledger_rows(runs / "two" / "odd-refill")}
     assert len(rounds) > len(notes[0]), "the test needs refills"
@@ -105,6 +111,15 @@ def test_one_ledger(runs, name):
     assert [row["index"] for row in rows] == [index for note in notes for index in note["index"]]
     steps = (runs / "two" / name / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in steps] == [1, 2, 3, 4]
+
+
+def test_failures_of_all_processes_are_counted(runs):
+    counts = []
+    for world in ("one", "two"):
+        lines = (runs / world / "failing" / "metrics.jsonl").read_text().splitlines()
+        counts.append([json.loads(line)["grade/error"] for line in lines])
+        assert counts[-1] == [json.loads(line)["rollouts/unscorable"] for line in lines]
+    assert counts[0] == counts[1] and min(counts[0]) > 0
 
 
 def test_resume_in_two_processes(runs):

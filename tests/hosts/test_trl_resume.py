@@ -15,6 +15,7 @@ from rlkit import CurriculumConfig
 from rlkit.checkpoint import last_checkpoint
 
 STEPS = 6
+SLOW = pytest.mark.slow
 PRESETS = {
     "uniform": "uniform",
     "dapo": "dapo",
@@ -37,15 +38,16 @@ class StopAt(TrainerCallback):
 
 def assert_resumes_exactly(tmp_path, curriculum, checkpoint=3, stop=4, data=None, **settings):
     """Trains six steps straight; then to `stop`, and on from `checkpoint` with a trainer made anew."""
-    settings = {"max_steps": STEPS, "save_strategy": "steps", "save_steps": checkpoint, **settings}
+    saving = {"save_strategy": "steps", "save_steps": checkpoint}
     rewards = [even_start, share_of_ones]
 
-    def trainer(folder, **extra):
-        return make_trainer(tmp_path / folder, curriculum, rewards, data=data, extra=extra, **settings)
+    def trainer(folder, extra=None, **more):
+        more = {"max_steps": STEPS, **settings, **more}
+        return make_trainer(tmp_path / folder, curriculum, rewards, data=data, extra=extra, **more)
 
     straight = trainer("straight")
     straight.train()
-    trainer("stopped", callbacks=[StopAt(stop)]).train()
+    trainer("stopped", {"callbacks": [StopAt(stop)]}, **saving).train()
     assert len(metrics(tmp_path / "stopped")) == stop
     resumed = trainer("stopped")
     resumed.train(resume_from_checkpoint=str(tmp_path / "stopped" / f"checkpoint-{checkpoint}"))
@@ -89,7 +91,7 @@ CYCLES = {
 
 
 @pytest.mark.parametrize("cycle", CYCLES)
-@pytest.mark.parametrize("preset", ["uniform", "dapo", "pcl"])
+@pytest.mark.parametrize("preset", ["dapo", *(pytest.param(name, marks=SLOW) for name in ("uniform", "pcl"))])
 def test_resume_in_mid_cycle(tmp_path, preset, cycle):
     """The checkpoint at step 3 lies between the updates on one generation."""
     assert_resumes_exactly(tmp_path, PRESETS[preset], **CYCLES[cycle])
@@ -101,12 +103,14 @@ def test_resume_across_passes(tmp_path, checkpoint):
     assert_resumes_exactly(tmp_path, "uniform", checkpoint, data=make_data(8))
 
 
+@SLOW
 def test_resume_of_a_stopped_group_of_refills(tmp_path):
     """The running keep rate, which sizes rounds, is part of the state: half the pool's groups are dropped."""
     config = CurriculumConfig(curriculum="odf", band_low=0.4, band_high=0.6, max_rounds=3, fill="shrink")
     assert_resumes_exactly(tmp_path, config)
 
 
+@SLOW
 def test_resume_with_lora(tmp_path):
     from peft import LoraConfig
 
@@ -132,7 +136,7 @@ def test_other_folder_takes_up_a_checkpoint(tmp_path):
     assert ledger_rows(tmp_path / "new") == [row for row in before if row["step"] > 2]
 
 
-@pytest.mark.slow
+@SLOW
 @pytest.mark.parametrize("place", ["grading", "saving"])
 def test_resume_after_a_kill(tmp_path, place):
     """SIGKILL in the middle of step 5, or while the checkpoint of step 4 is being written."""

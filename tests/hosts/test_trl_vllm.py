@@ -9,11 +9,11 @@ pytest.importorskip("vllm", reason="vLLM is not installed; scripts/setup --vllm 
 import torch
 from datasets import Dataset
 from peft import LoraConfig
+from tiny_trl import make_args, make_tokenizer
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from rlkit import CurriculumGRPOTrainer
 from rlkit.ledger import read_ledger
-from tiny_trl import make_args, make_tokenizer
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 
@@ -35,7 +35,9 @@ def vllm_on_cpu(monkeypatch):
         layer.cpu_linear = torch.nn.functional.linear
 
     monkeypatch.setattr(layers, "dispatch_cpu_unquantized_gemm", unpacked)
-    monkeypatch.setattr(generation, "LLM", functools.partial(generation.LLM, enforce_eager=True, dtype="float32"))
+    monkeypatch.setattr(
+        generation, "LLM", functools.partial(generation.LLM, enforce_eager=True, dtype="float32")
+    )
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the settings are those of the CPU build")

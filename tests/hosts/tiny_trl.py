@@ -95,7 +95,7 @@ def make_trainer(
     extra: dict[str, Any] | None = None,
     **settings: Any,
 ) -> CurriculumGRPOTrainer:
-    """A trainer of the tiny model; `extra` are more arguments of the trainer, `settings` those of GRPOConfig."""
+    """A trainer of the tiny model; `extra` are more arguments of it, `settings` those of GRPOConfig."""
     return kind(
         make_model() if model is None else model,
         reward_funcs=even_start if rewards is None else rewards,
@@ -176,7 +176,7 @@ def by_place(num_generations: int = NUM_GENERATIONS, rank: int = 0) -> Callable:
 
 
 def scripted(num_generations: int = NUM_GENERATIONS, rank: int = 0) -> Callable:
-    """A rollout function: completions are a hash of the prompt and the place in the group, not of the policy."""
+    """A rollout function: completions are a hash of prompt and place in the group, whatever the policy."""
 
     def rollout(prompts: list, trainer: Any) -> dict[str, Any]:
         completion_ids = []

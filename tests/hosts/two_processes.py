@@ -1,7 +1,7 @@
 """Runs for test_trl_processes.py, alone or under torchrun: two_processes.py FOLDER JOBS.
 
 JOBS is JSON: a list of [name, preset's settings, num_generations, batch of all processes, settings, resume].
-Rewards and completions depend on the prompt and the place in the group only, so that processes change nothing.
+Rewards and completions depend on the prompt and the place in the group only, not on the processes.
 """
 
 import json
@@ -13,7 +13,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 import torch
-from tiny_trl import by_place, losses, make_trainer, scripted, weights
+from tiny_trl import by_place, even_start, losses, make_trainer, scripted, weights
 
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer
 from rlkit.collect import Batch
@@ -42,11 +42,18 @@ class Noting(CurriculumGRPOTrainer):
         return output
 
 
+def failing(completions, **columns):
+    """Breaks down on completions with a one in them."""
+    if any("1" in text for text in completions):
+        raise RuntimeError("a one")
+    return even_start(completions)
+
+
 def run(folder, name, curriculum, num_generations, batch, settings, resume):
     trainer = make_trainer(
         folder / name,
         CurriculumConfig(**curriculum),
-        by_place(num_generations, RANK),
+        failing if name == "failing" else by_place(num_generations, RANK),
         kind=Noting,
         num_generations=num_generations,
         per_device_train_batch_size=batch // WORLD,

@@ -1,4 +1,4 @@
-"""One estimator a file. An estimator predicts a group's mean and variance and learns from every graded group."""
+"""One estimator a file: it predicts a group's mean and variance and learns from every graded group."""
 
 from typing import Any, Protocol
 

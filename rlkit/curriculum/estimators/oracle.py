@@ -33,14 +33,14 @@ class Oracle(Neutral):
         pass_rate_N = pool.column("pass_rate")
         if pass_rate_N is None:
             raise ValueError(
-                "curriculum='oracle' needs the true success rates, and the data set has no `pass_rate` column; "
-                "add one (share of right completions, 0 to 1), or use another preset"
+                "curriculum='oracle' needs the true success rates, and the data set has no `pass_rate` "
+                "column; add one (share of right completions, 0 to 1), or use another preset"
             )
         rate_N = pass_rate_N.astype(float)
         if np.isnan(rate_N).any():
             raise ValueError(
-                f"`pass_rate` is missing in {int(np.isnan(rate_N).sum())} of {len(rate_N)} rows; drop those rows, or "
-                "use another preset"
+                f"`pass_rate` is missing in {int(np.isnan(rate_N).sum())} of {len(rate_N)} rows; drop "
+                "those rows, or use another preset"
             )
         if not ((rate_N >= 0) & (rate_N <= 1)).all():
             raise ValueError(

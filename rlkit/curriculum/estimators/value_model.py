@@ -2,11 +2,12 @@
 
     mean = sigmoid(a),  dispersion = sigmoid(b),  variance = mean * (1 - mean) * dispersion
 
-(a, b) is a small head over a backbone's features of the prompt. Binary rewards have dispersion 1; graded rewards have
-less, and there aiming at the most variance differs from aiming at a mean of one half. The mean learns by binomial
-cross-entropy with the group's mean as its target (PCL, arXiv 2510.01135, takes the squared error: same minimum, but
-its gradient dies where a confident prediction is wrong), the dispersion by the squared error of the variance.
-It trains only on groups that were graded anyway, and keeps the features of recent ones to learn from them again.
+(a, b) is a small head over a backbone's features of the prompt. Binary rewards have dispersion 1; graded
+rewards have less, and there aiming at the most variance differs from aiming at a mean of one half. The mean
+learns by binomial cross-entropy with the group's mean as its target (PCL, arXiv 2510.01135, takes the
+squared error: same minimum, but its gradient dies where a confident prediction is wrong), the dispersion by
+the squared error of the variance. It trains only on groups that were graded anyway, and keeps the features
+of recent ones to learn from them again.
 """
 
 from collections import deque
@@ -34,8 +35,8 @@ class ValueModel:
     """An estimator with a learned head.
 
     Args:
-        backbone: "policy", the policy's last hidden state at the end of the prompt (one prefill a candidate), or
-            "text", hashed words (no model).
+        backbone: "policy", the policy's last hidden state at the end of the prompt (one prefill a candidate),
+            or "text", hashed words (no model).
         hidden: units of the head's hidden layer.
         learning_rate: of its AdamW.
         steps: gradient steps after each round of rollouts.
@@ -157,8 +158,8 @@ class ValueModel:
         for name in ("backbone", "hidden"):
             if state[name] != getattr(self, name):
                 raise ValueError(
-                    f"the checkpoint has value_{name}={state[name]!r}, this run asks for {getattr(self, name)!r}; "
-                    "resume with the checkpoint's"
+                    f"the checkpoint has value_{name}={state[name]!r}, this run asks for "
+                    f"{getattr(self, name)!r}; resume with the checkpoint's"
                 )
         self._squared_error, self._loss = state["squared_error"], state["loss"]
         self._recent.clear()
