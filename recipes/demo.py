@@ -1,11 +1,12 @@
-"""The embedded default: the same tiny policy trained twice, with uniform prompts and with a learned curriculum.
+"""The embedded default: the same tiny policy trained twice, with uniform prompts and with a learned
+curriculum.
 
-    scripts/demo                                      set-up, warm start, both runs side by side, table, picture
-    scripts/demo --curricula uniform dapo pcl oracle  other presets, as many at a time as there are cores
-    scripts/demo --steps 400                          goes on from each run's last checkpoint
+    scripts/demo                                      set-up, warm start, both runs side by side, table,
+    picture scripts/demo --curricula uniform dapo pcl oracle  other presets, as many at a time as there are
+    cores scripts/demo --steps 400                          goes on from each run's last checkpoint
 
-Nothing is downloaded: addition.py is the task and says what it can and cannot show. A run that was killed goes on
-from its last checkpoint; one that is complete is only reported again.
+Nothing is downloaded: addition.py is the task and says what it can and cannot show. A run that was killed
+goes on from its last checkpoint; one that is complete is only reported again.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rlkit.curriculum.presets import resolve_config
-from rlkit.report.curves import AXES, Curve, read_curve, read_jsonl
+from rlkit.report.curves import AXES, Curve, read_curve
 from rlkit.report.figure import plot_curves
 
 RECIPES = Path(__file__).resolve().parent
@@ -30,13 +31,21 @@ TARGET_SHARES = (0.5, 0.8)
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of the runs")
-    parser.add_argument("--curricula", nargs="+", default=["uniform", "pcl"], help="presets; the first is the baseline")
+    parser.add_argument(
+        "--curricula", nargs="+", default=["uniform", "pcl"], help="presets; the first is the baseline"
+    )
     parser.add_argument("--steps", type=int, default=150, help="optimizer steps of each run")
     parser.add_argument("--seed", type=int, default=0, help="of the runs: pool, sampling, curriculum")
-    parser.add_argument("--warm-start-seed", type=int, default=0, help="of the policy that every run starts from")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="runs at a time, a thread each")
+    parser.add_argument(
+        "--warm-start-seed", type=int, default=0, help="of the policy that every run starts from"
+    )
+    parser.add_argument(
+        "--processes", type=int, default=os.cpu_count() or 1, help="runs at a time, a thread each"
+    )
     return parser.parse_args()
 
 
@@ -54,7 +63,7 @@ def main() -> None:
 
 
 def run_all(arguments: argparse.Namespace, console: Console) -> dict[str, Path]:
-    """Makes the warm start, then runs every curriculum from it, each in its own process. Returns their folders."""
+    """Makes the warm start, then runs every curriculum from it in its own process. Returns their folders."""
     start = arguments.out / f"warm_start-{arguments.warm_start_seed}"
     if not start.exists():
         console.print(f"Warm start: supervised learning of the tiny policy, about a minute -> {start}")
@@ -121,7 +130,11 @@ def make_table(curves: dict[str, Curve]) -> Table:
     for name, curve in curves.items():
         for number, target in enumerate(targets):
             costs = [cost_text(curve, target, axis) for axis in AXES]
-            lead = [name, f"{curve.accuracy_E[0]:.3f} -> {curve.accuracy_E[-3:].mean():.3f}", f"{curve.effective_ratio:.2f}"]
+            lead = [
+                name,
+                f"{curve.accuracy_E[0]:.3f} -> {curve.accuracy_E[-3:].mean():.3f}",
+                f"{curve.effective_ratio:.2f}",
+            ]
             table.add_row(*(lead if number == 0 else ["", "", ""]), f"{target:.3f}", *costs)
         table.add_section()
     return table
@@ -140,7 +153,8 @@ Next:
   go on for longer     scripts/demo --steps {2 * arguments.steps}
   evaluate             .venv/bin/rlkit eval {checkpoint} --dataset {arguments.out}/heldout.jsonl \\
                          --reward recipes/addition.py:reward --num-samples 4 --max-new-tokens 10
-  use your own model   .venv/bin/accelerate launch recipes/grpo.py --config recipes/configs/gsm8k_qwen2.5_0.5b.yaml"""
+  use your own model   .venv/bin/accelerate launch recipes/grpo.py --config
+  recipes/configs/gsm8k_qwen2.5_0.5b.yaml"""
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """GRPO with a prompt curriculum on a real model.
 
     accelerate launch recipes/grpo.py --config recipes/configs/gsm8k_qwen2.5_0.5b.yaml
-    accelerate launch recipes/grpo.py --config ... --curriculum dapo --dataset_path my.jsonl --rewards my.py:reward
+    accelerate launch recipes/grpo.py --config ... --curriculum dapo --dataset_path my.jsonl --rewards
+    my.py:reward
 
-Every field of GRPOConfig, ModelConfig and CurriculumConfig can stand in the YAML file or on the command line. All
-that can be wrong with settings, data and rewards is checked before the model loads.
+Every field of GRPOConfig, ModelConfig and CurriculumConfig can stand in the YAML file or on the command
+line. All that can be wrong with settings, data and rewards is checked before the model loads.
 """
 
 import logging
@@ -13,7 +14,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+# The telemetry of the libraries is off unless the user turns it on.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+os.environ.setdefault("DO_NOT_TRACK", "1")
 
 import yaml
 from datasets import Dataset, load_dataset
@@ -40,9 +44,13 @@ class RecipeArguments:
     prompt_column: str = field(
         default="question", metadata={"help": "The text to ask, used where rows have no `prompt`."}
     )
-    gold_column: str = field(default="answer", metadata={"help": "The gold answer, checked against the first reward."})
+    gold_column: str = field(
+        default="answer", metadata={"help": "The gold answer, checked against the first reward."}
+    )
     system_prompt: str | None = field(default=None, metadata={"help": "System message put before the text."})
-    instruction: str | None = field(default=None, metadata={"help": "Put below the text in the user's message."})
+    instruction: str | None = field(
+        default=None, metadata={"help": "Put below the text in the user's message."}
+    )
     rewards: list[str] = field(
         default_factory=lambda: ["rewards.math_answer:math_answer"],
         metadata={"help": "Reward functions: path/to/file.py:function or package.module:function."},
@@ -51,7 +59,9 @@ class RecipeArguments:
 
 
 def main() -> None:
-    recipe, training, model, settings = parse_arguments((RecipeArguments, GRPOConfig, ModelConfig, CurriculumConfig))
+    recipe, training, model, settings = parse_arguments(
+        (RecipeArguments, GRPOConfig, ModelConfig, CurriculumConfig)
+    )
     resume = training.resume_from_checkpoint
     if resume in ("true", "True"):
         resume = last_checkpoint(training.output_dir)
@@ -84,8 +94,8 @@ def load_rows(recipe: RecipeArguments) -> list[dict[str, Any]]:
     """The data set's rows, each with a `prompt`."""
     if (recipe.dataset_path is None) == (recipe.dataset_name is None):
         raise ValueError(
-            f"dataset_path ({recipe.dataset_path}) and dataset_name ({recipe.dataset_name}): set exactly one of them, a "
-            "file or an id on the Hub"
+            f"dataset_path ({recipe.dataset_path}) and dataset_name ({recipe.dataset_name}): "
+            "set exactly one of them, a file or an id on the Hub"
         )
     if recipe.dataset_path is not None:
         rows = read_rows(recipe.dataset_path)
@@ -105,10 +115,17 @@ def with_accepted_golds(rows: list[dict[str, Any]], reward: Any, gold_column: st
     failed = check_golds(reward, rows, gold_column)
     if not failed:
         return rows
-    listed = "; ".join(f"row {position}: {str(rows[position][gold_column])[-60:]!r}" for position in failed[:10])
-    summary = f"{len(failed)} of {len(rows)} gold answers in {gold_column!r} get no full reward from {reward.__name__}: {listed}"
+    listed = "; ".join(
+        f"row {position}: {str(rows[position][gold_column])[-60:]!r}" for position in failed[:10]
+    )
+    summary = (
+        f"{len(failed)} of {len(rows)} gold answers in {gold_column!r} get no full reward "
+        f"from {reward.__name__}: {listed}"
+    )
     if len(failed) > len(rows) / 2:
-        raise ValueError(f"{summary}; that is more than half: give a reward that fits the data, or another gold_column")
+        raise ValueError(
+            f"{summary}; that is more than half: give a reward that fits the data, or another gold_column"
+        )
     logger.warning("%s; these rows are dropped", summary)
     dropped = set(failed)
     return [row for position, row in enumerate(rows) if position not in dropped]

@@ -3,8 +3,8 @@
     python recipes/train_addition.py --config recipes/configs/addition.yaml --curriculum pcl \
         --warm_start runs/demo/warm_start-0 --output_dir runs/demo/pcl
 
-Every field of GRPOConfig and CurriculumConfig can be set. A run that was stopped goes on from its last checkpoint;
-`--max_steps` beyond a finished run's goes on too. The warm start is made where it is missing.
+Every field of GRPOConfig and CurriculumConfig can be set. A run that was stopped goes on from its last
+checkpoint; `--max_steps` beyond a finished run's goes on too. The warm start is made where it is missing.
 """
 
 import os
@@ -33,7 +33,9 @@ from rlkit.ledger import StepLog
 class AdditionArguments:
     """What this recipe adds to TRL's settings."""
 
-    warm_start: str = field(default="runs/warm_start-0", metadata={"help": "Folder of the policy to start from."})
+    warm_start: str = field(
+        default="runs/warm_start-0", metadata={"help": "Folder of the policy to start from."}
+    )
     warm_start_seed: int = field(default=0, metadata={"help": "Used where the folder has to be made."})
     num_prompts: int = field(default=4096, metadata={"help": "Prompts in the pool."})
     num_heldout: int = field(default=1024, metadata={"help": "Held-out prompts, none of them in the pool."})
@@ -41,7 +43,7 @@ class AdditionArguments:
 
 
 class HeldOutAccuracy(TrainerCallback):
-    """Appends the policy's exact held-out accuracy to `heldout.jsonl`: before the first step and every few steps."""
+    """Appends the policy's exact held-out accuracy to `heldout.jsonl`, at the start and every few steps."""
 
     def __init__(self, measure: Callable[[], float], path: Path, every: int):
         self.measure, self.path, self.every = measure, path, every
@@ -81,7 +83,8 @@ def main() -> None:
         train_dataset=Dataset.from_list(pool),
         processing_class=tokenizer,
         curriculum=build_curriculum(
-            settings, truth=lambda index_N: exact_success(model, tokenizer, [pool[index] for index in index_N])
+            settings,
+            truth=lambda index_N: exact_success(model, tokenizer, [pool[index] for index in index_N]),
         ),
     )
     trainer.remove_callback(PrinterCallback)

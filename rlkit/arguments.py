@@ -1,4 +1,4 @@
-"""Settings from a YAML file and the command line through TRL's `TrlParser`, with errors that name a remedy."""
+"""Settings from a YAML file and the command line by TRL's `TrlParser`, with errors that name a remedy."""
 
 import difflib
 import re
@@ -9,7 +9,8 @@ from trl import TrlParser
 
 
 def parse_arguments(classes: Iterable[type], words: list[str] | None = None) -> tuple[Any, ...]:
-    """Instances of the dataclasses, in order, from `--config FILE` and `--field value` words (default: `sys.argv`).
+    """Instances of the dataclasses, in order, from `--config FILE` and `--field value` words (default:
+    `sys.argv`).
 
     Raises:
         ValueError: a key of the file that no dataclass has (and the nearest that exists), or a number of
@@ -22,7 +23,9 @@ def parse_arguments(classes: Iterable[type], words: list[str] | None = None) -> 
         )
     except ValueError as error:
         raise ValueError(f"{error}{_divisors(str(error))}") from error
-    unknown = [word.removeprefix("--") for word in [*unknown_in_file, *unknown_words] if word.startswith("--")]
+    unknown = [
+        word.removeprefix("--") for word in [*unknown_in_file, *unknown_words] if word.startswith("--")
+    ]
     if unknown:
         known = [action.dest for action in parser._actions]
         raise ValueError("unknown settings: " + "; ".join(_with_nearest(name, known) for name in unknown))

@@ -109,7 +109,8 @@ def evaluate(
     )
     low, high = result.accuracy_interval
     typer.echo(
-        f"accuracy {result.accuracy:.3f} (95% interval {low:.3f} to {high:.3f}), {result.num_problems} problems"
+        f"accuracy {result.accuracy:.3f} (95% interval {low:.3f} to {high:.3f}), "
+        f"{result.num_problems} problems"
     )
     for k, value in result.pass_at_k.items():
         low, high = result.pass_at_k_interval[k]

@@ -1,9 +1,11 @@
-"""The demo over several warm-start seeds: accuracy, and cost to two accuracies as a ratio with a paired interval.
+"""The demo over several warm-start seeds: accuracy, and cost to two accuracies as a ratio with a paired
+interval.
 
     python scripts/bench_demo.py --seeds 0 1 2 3 4 --curricula uniform pcl oracle
 
-Prints the Markdown tables of LOG.md and writes `summary.json` and `curves.png`. The first curriculum is the baseline.
-The targets are set by hand, so that they do not depend on the runs. Runs that are there already are not made again.
+Prints the Markdown tables of LOG.md and writes `summary.json` and `curves.png`. The first curriculum is the
+baseline. The targets are set by hand, so that they do not depend on the runs. Runs that are there already
+are not made again.
 """
 
 import argparse
@@ -23,7 +25,9 @@ from rlkit.report.figure import plot_curves
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/demo"))
     parser.add_argument("--curricula", nargs="+", default=["uniform", "pcl", "oracle"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="warm-start seeds")
@@ -34,10 +38,13 @@ def main() -> None:
     arguments = parser.parse_args()
 
     curves: dict[str, list[Curve]] = {name: [] for name in arguments.curricula}
-    for arguments.warm_start_seed in arguments.seeds:
+    for warm_start_seed in arguments.seeds:
+        arguments.warm_start_seed = warm_start_seed
         for name, run in run_all(arguments, Console(stderr=True)).items():
             curves[name].append(read_curve(run))
-    plot_curves(curves, arguments.out / "curves.png", f"Reversed addition, {len(arguments.seeds)} warm starts")
+    plot_curves(
+        curves, arguments.out / "curves.png", f"Reversed addition, {len(arguments.seeds)} warm starts"
+    )
     summary = {name: summarize(runs, arguments) for name, runs in curves.items()}
     (arguments.out / "summary.json").write_text(json.dumps(summary, indent=1))
     print(accuracy_table(curves))
@@ -58,15 +65,16 @@ def summarize(runs: list[Curve], arguments: argparse.Namespace) -> dict:
 
 
 def accuracy_table(curves: dict[str, list[Curve]]) -> str:
-    lines = ["| curriculum | final accuracy, a seed each | mean | effective ratio | selection, share of seconds |"]
+    lines = [
+        "| curriculum | final accuracy, a seed each | mean | effective ratio | selection, share of seconds |"
+    ]
     lines += ["| --- | --- | --- | --- | --- |"]
     for name, runs in curves.items():
         final = [run.accuracy_E[-3:].mean() for run in runs]
         share = np.mean([run.selection_seconds / run.cost["seconds"][-1] for run in runs])
         effective = np.mean([run.effective_ratio for run in runs])
-        lines.append(
-            f"| {name} | {' '.join(f'{value:.3f}' for value in final)} | {np.mean(final):.3f} | {effective:.2f} | {share:.0%} |"
-        )
+        listed = " ".join(f"{value:.3f}" for value in final)
+        lines.append(f"| {name} | {listed} | {np.mean(final):.3f} | {effective:.2f} | {share:.0%} |")
     return "\n".join(lines) + "\n"
 
 
@@ -82,7 +90,9 @@ def cost_table(curves: dict[str, list[Curve]], targets: list[float]) -> str:
                 ratio, low, high = paired_ratio(cost, [run.cost_to_reach(target, axis) for run in baseline])
                 mean = f"{np.nanmean(cost):,.0f}" if np.isfinite(cost).any() else "-"
                 verdict = ", no difference shown" if low <= 1 <= high else ""
-                cells.append(mean if runs is baseline else f"{mean} (x{ratio:.2f}, {low:.2f} to {high:.2f}{verdict})")
+                cells.append(
+                    mean if runs is baseline else f"{mean} (x{ratio:.2f}, {low:.2f} to {high:.2f}{verdict})"
+                )
             reached = sum(np.isfinite(run.cost_to_reach(target, "steps")) for run in runs)
             lines.append(f"| {target} | {name} | {reached} of {len(runs)} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -3,9 +3,10 @@
     python scripts/bench_overhead.py                             the demo's model, 0.16M parameters
     python scripts/bench_overhead.py --hidden 192 --layers 4     a model ten times as large
 
-The two trainers run in two threads of one process and hand each other a baton after every optimizer step, so that each step of
-one is paired with the next step of the other on the same machine at the same time. Completions have a fixed length (no end token
-is sampled), so both do the same work. Prints the median ratio of seconds a step and its bootstrap 95% interval.
+The two trainers run in two threads of one process and hand each other a baton after every optimizer step,
+so that each step of one is paired with the next step of the other on the same machine at the same time.
+Completions have a fixed length (no end token is sampled), so both do the same work. Prints the median ratio
+of seconds a step and its bootstrap 95% interval.
 """
 
 import argparse
@@ -69,7 +70,9 @@ def make_model(hidden: int, layers: int) -> LlamaForCausalLM:
     )
 
 
-def make_trainer(kind: type[GRPOTrainer], folder: Path, arguments: argparse.Namespace, baton: Baton) -> GRPOTrainer:
+def make_trainer(
+    kind: type[GRPOTrainer], folder: Path, arguments: argparse.Namespace, baton: Baton
+) -> GRPOTrainer:
     trainer = kind(
         make_model(arguments.hidden, arguments.layers),
         reward_funcs=reward,
@@ -97,7 +100,9 @@ def make_trainer(kind: type[GRPOTrainer], folder: Path, arguments: argparse.Name
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--steps", type=int, default=200, help="timed steps of each")
@@ -122,7 +127,9 @@ def main() -> None:
     ratio = curriculum / plain
     resampled = np.median(np.random.default_rng(0).choice(ratio, (10_000, len(ratio))), axis=1)
     low, high = np.quantile(resampled, [0.025, 0.975])
-    print(f"seconds a step, median: {np.median(plain):.4f} plain, {np.median(curriculum):.4f} with curriculum=uniform")
+    print(
+        f"seconds a step, median: {np.median(plain):.4f} plain, {np.median(curriculum):.4f} uniform curriculum"
+    )
     print(f"median of the paired ratios {np.median(ratio):.4f} (95% interval {low:.4f} to {high:.4f})")
 
 

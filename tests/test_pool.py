@@ -129,6 +129,16 @@ def test_columns(make):
     assert pool.column("difficulty") is None
 
 
+@pytest.mark.parametrize("make", [list, Dataset.from_list])
+def test_take_gives_the_rows_asked_for_in_that_order(make):
+    pool = make_pool(make([{"prompt": text, "answer": i} for i, text in enumerate("abc")]))
+    taken = pool.take(np.array([2, 0, 2]))
+    assert taken == [{"prompt": "c", "answer": 2}, {"prompt": "a", "answer": 0}, {"prompt": "c", "answer": 2}]
+    taken[0]["answer"] = 9
+    assert pool.rows[2]["answer"] == 2
+    assert pool.take(NOTHING) == []
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [

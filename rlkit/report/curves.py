@@ -13,7 +13,7 @@ AXES = {
     "tokens": "tokens/generated_total",
     "seconds": "seconds/total",
 }
-"""Each axis and its column of `metrics.jsonl`. Seconds include selection; evaluation and saving are left out."""
+"""Each axis and its column of `metrics.jsonl`. Seconds include selection, but not evaluation and saving."""
 
 SMOOTHING = 3
 """Evaluations in the moving mean that must cross a target, so that one lucky evaluation does not count."""
@@ -50,7 +50,9 @@ class Curve:
 def read_curve(run: Path) -> Curve:
     """Joins a run's `heldout.jsonl` (step, accuracy) with its `metrics.jsonl`."""
     metrics = {row["step"]: row for row in read_jsonl(run / "metrics.jsonl")}
-    evaluations = [row for row in read_jsonl(run / "heldout.jsonl") if row["step"] == 0 or row["step"] in metrics]
+    evaluations = [
+        row for row in read_jsonl(run / "heldout.jsonl") if row["step"] == 0 or row["step"] in metrics
+    ]
     zero = dict.fromkeys(AXES.values(), 0.0)
     rows = [zero if row["step"] == 0 else metrics[row["step"]] for row in evaluations]
     return Curve(
@@ -70,8 +72,8 @@ def paired_ratio(
 ) -> tuple[float, float, float]:
     """Ratio of costs over S matched seeds: geometric mean, and the paired bootstrap's 95% interval.
 
-    Below 1 is cheaper than the baseline. Pairs in which either is NaN (never reached) are left out, so say how
-    many there were. paired_ratio([5, 20], [10, 40]) -> (0.5, 0.5, 0.5)
+    Below 1 is cheaper than the baseline. Pairs in which either is NaN (never reached) are left out, so say
+    how many there were. paired_ratio([5, 20], [10, 40]) -> (0.5, 0.5, 0.5)
     """
     log_ratio = np.log(np.asarray(cost_S, dtype=float) / np.asarray(baseline_S, dtype=float))
     log_ratio = log_ratio[np.isfinite(log_ratio)]

@@ -16,7 +16,9 @@ def plot_curves(curves: dict[str, list[Curve]], path: Path, title: str) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, panels = plt.subplots(1, len(AXES), figsize=(4 * len(AXES), 3.6), sharey=True, layout="constrained")
+    figure, panels = plt.subplots(
+        1, len(AXES), figsize=(4 * len(AXES), 3.6), sharey=True, layout="constrained"
+    )
     for panel, axis in zip(panels, AXES, strict=True):
         for color, (name, runs) in zip(plt.colormaps["tab10"].colors, curves.items(), strict=False):  # type: ignore[attr-defined]
             for number, curve in enumerate(runs):

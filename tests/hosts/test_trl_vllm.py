@@ -1,4 +1,4 @@
-"""Guards generation with real vLLM in the trainer's process (colocate), on a CPU build: its weights follow the policy."""
+"""Guards generation with real vLLM in the trainer's process, on a CPU build: its weights follow the policy."""
 
 import functools
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 
 @pytest.fixture
 def vllm_on_cpu(monkeypatch):
-    """What vLLM's CPU backend needs to follow a training policy: no prepacked weights, float32, eager, one process."""
+    """What vLLM's CPU backend needs to follow a policy: no prepacked weights, float32, eager, one process."""
     for name, value in {
         "VLLM_CPU_KVCACHE_SPACE": "1",
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",

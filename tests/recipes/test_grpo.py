@@ -1,4 +1,4 @@
-"""Guards the main recipe: a real launch on CPU from the shipped config, and its errors before a model loads."""
+"""Guards the main recipe: a real launch on CPU from the shipped config, and errors before a model loads."""
 
 import json
 import os
@@ -23,7 +23,16 @@ CHAT_TEMPLATE = (
 # Rows in GSM8K's form; RLKIT_GSM8K names a file of the real ones.
 QUESTIONS = [
     (f"Ann has {a} boxes of {b} pens and gives {c} pens away. How many pens are left?", a * b - c)
-    for a, b, c in [(3, 12, 5), (7, 40, 30), (25, 50, 50), (9, 8, 70), (2, 6, 1), (11, 11, 21), (4, 5, 6), (30, 40, 100)]
+    for a, b, c in [
+        (3, 12, 5),
+        (7, 40, 30),
+        (25, 50, 50),
+        (9, 8, 70),
+        (2, 6, 1),
+        (11, 11, 21),
+        (4, 5, 6),
+        (30, 40, 100),
+    ]
 ]
 
 
@@ -107,13 +116,19 @@ def on_cpu(tmp_path: Path, **changes) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [{}, {"use_peft": True, "lora_target_modules": ["q_proj", "v_proj"], "curriculum": "dapo"}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"use_peft": True, "lora_target_modules": ["q_proj", "v_proj"], "curriculum": "dapo"}]
+)
 def test_shipped_recipe_trains_and_resumes_on_cpu(tmp_path, model_path, data_path, changes):
-    config = on_cpu(tmp_path, dataset_path=str(data_path), model_name_or_path=str(model_path), save_steps=1, **changes)
+    config = on_cpu(
+        tmp_path, dataset_path=str(data_path), model_name_or_path=str(model_path), save_steps=1, **changes
+    )
     done = launch(config, accelerate=True)
     assert done.returncode == 0, done.stderr[-3000:]
     run = tmp_path / "run"
-    assert yaml.safe_load((run / "config.yaml").read_text())["curriculum"]["curriculum"] == changes.get("curriculum", "pcl")
+    assert yaml.safe_load((run / "config.yaml").read_text())["curriculum"]["curriculum"] == changes.get(
+        "curriculum", "pcl"
+    )
     assert {row["step"] for row in read_ledger(run / "ledger").to_pylist()} == {1, 2}
 
     again = launch(config)
@@ -128,7 +143,10 @@ def test_shipped_recipe_trains_and_resumes_on_cpu(tmp_path, model_path, data_pat
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"curriculum": "pcl2"}, "curriculum='pcl2' is not a preset; there are: uniform, dapo, odf, pcl, oracle"),
+        (
+            {"curriculum": "pcl2"},
+            "curriculum='pcl2' is not a preset; there are: uniform, dapo, odf, pcl, oracle",
+        ),
         ({"candidtes": 3}, "unknown settings: 'candidtes' (did you mean 'candidates'?)"),
         ({"num_generations": 5}, "Values of num_generations that divide 16: 2, 4, 8, 16"),
         ({"rewards": ["nowhere.py:reward"]}, "nowhere.py"),
@@ -155,7 +173,10 @@ def test_golds_that_the_reward_does_not_accept_are_dropped_or_refused(tmp_path):
     data = tmp_path / "rows.jsonl"
     data.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     config = on_cpu(
-        tmp_path, dataset_path=str(data), model_name_or_path="no/such-model", rewards=["rewards.exact_integer:exact_integer"]
+        tmp_path,
+        dataset_path=str(data),
+        model_name_or_path="no/such-model",
+        rewards=["rewards.exact_integer:exact_integer"],
     )
     failed = launch(config)
     assert "1 of 8 gold answers" in failed.stderr and "row 2: 'no answer here'" in failed.stderr
