@@ -72,6 +72,8 @@ def collect(curriculum: Curriculum, host: Host, num_groups: int, ledger: Writer)
     batch = filling.finish(curriculum.fill)
     curriculum.step += 1
     ledger.write(batch)
+    if batch.fill == "error":
+        raise UnfilledBatchError(_explain(batch, num_groups))
     return batch
 
 
@@ -106,8 +108,6 @@ class Filling:
         reason_P[surplus] = "surplus"
         weight = np.ones(self.num_groups)
         missing = self.num_groups - len(chosen)
-        if missing and fill == "error":
-            raise UnfilledBatchError(_explain(reason_P, self.num_groups, len(self._rounds)))
         if missing:
             chosen = np.concatenate([chosen, _best_dropped(groups, reason_P)[:missing]])
         if missing and fill == "shrink":
@@ -141,10 +141,10 @@ def _concatenate(predictions: list[Prediction]) -> Prediction:
     )
 
 
-def _explain(reason_P: np.ndarray, num_groups: int, num_rounds: int) -> str:
-    names, counts = np.unique(reason_P.astype(str), return_counts=True)
+def _explain(batch: Batch, num_groups: int) -> str:
+    names, counts = np.unique(batch.reason_P.astype(str), return_counts=True)
     funnel = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
     return (
-        f"{num_rounds} rounds of rollouts did not fill a batch of {num_groups} groups ({funnel}); "
+        f"{batch.num_rounds} rounds of rollouts did not fill a batch of {num_groups} groups ({funnel}); "
         "raise max_rounds, widen the filter, or set fill=top_up or fill=shrink"
     )

@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 
+from rlkit.curriculum.filters import KEPT, REASONS
 from rlkit.types import Batch
 
 
 def funnel(batch: Batch) -> dict[str, float]:
-    """A generation's metrics. Drop reasons that did not occur are left out."""
+    """A generation's metrics. Reasons that did not occur count 0, so that means over steps are right."""
     groups, trained_P = batch.groups, batch.trained_P
     num_completions = groups.signal_PG.shape[1]
     names, counts = np.unique(batch.reason_P.astype(str), return_counts=True)
@@ -18,8 +19,8 @@ def funnel(batch: Batch) -> dict[str, float]:
         "funnel/rounds": batch.num_rounds,
         "funnel/graded": len(groups),
         "funnel/trained": int(trained_P.sum()),
-        "funnel/topped_up": int((batch.reason_P[trained_P] != "kept").sum()),
-        "funnel/kept": 0,
+        "funnel/topped_up": int((batch.reason_P[trained_P] != KEPT).sum()),
+        **dict.fromkeys((f"funnel/{reason}" for reason in REASONS), 0),
         **{f"funnel/{name}": int(count) for name, count in zip(names, counts, strict=True)},
         "rollouts/spent": len(groups) * num_completions,
         "rollouts/trained": int(trained_P.sum()) * num_completions,

@@ -108,6 +108,9 @@ class Curriculum:
         """Prompts to roll out so that about `missing` groups survive the filter, at most one batch."""
         return min(num_groups, math.ceil(missing / max(self._keep_rate, 0.1)))
 
+    def _numbers(self) -> dict[str, Any]:
+        return {"candidates": self.candidates, "max_rounds": self.max_rounds, "fill": self.fill}
+
     def metrics(self) -> dict[str, float]:
         return {**self.pool.metrics(), **self.calibration.metrics(), **self.estimator.metrics()}
 
@@ -115,6 +118,7 @@ class Curriculum:
         """Everything that the next decision depends on."""
         return {
             "name": self.name,
+            "numbers": self._numbers(),
             "step": self.step,
             "keep_rate": self._keep_rate,
             "rng": self._rng.bit_generator.state,
@@ -131,6 +135,13 @@ class Curriculum:
                 f"{self.name!r}; resume with the checkpoint's, or start a new run from its weights "
                 "(model_name_or_path)"
             )
+        changed = [
+            f"{name} {old} -> {self._numbers()[name]}"
+            for name, old in state["numbers"].items()
+            if old != self._numbers()[name]
+        ]
+        if changed:
+            logger.warning("resuming with other numbers than the checkpoint's: %s", ", ".join(changed))
         self.pool.load_state_dict(state["pool"], allow_changed_data)
         self.step, self._keep_rate = state["step"], state["keep_rate"]
         self._rng.bit_generator.state = state["rng"]

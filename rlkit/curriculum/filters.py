@@ -11,6 +11,8 @@ from rlkit.types import INFORMATIVE_VARIANCE, Groups
 
 KEPT = "kept"
 UNSCORABLE = "unscorable"
+REASONS = (KEPT, "surplus", "all_high", "all_low", "too_easy", "too_hard", UNSCORABLE)
+"""What becomes of a group; "surplus" passed the filter after the batch was full."""
 
 Filter = Callable[[Groups], np.ndarray]
 

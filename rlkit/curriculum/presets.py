@@ -4,6 +4,7 @@
 paper's value was not found, the comment beside it says that it is ours.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,8 @@ from rlkit.curriculum.estimators.neutral import Neutral
 from rlkit.curriculum.estimators.oracle import Oracle
 from rlkit.curriculum.filters import Filter, band, keep_all, zero_variance
 from rlkit.curriculum.selectors import Selector, in_order, nearest
+
+logger = logging.getLogger(__name__)
 
 Truth = Callable[[np.ndarray], np.ndarray]
 Parts = tuple[Estimator, Selector, Filter]
@@ -110,6 +113,8 @@ PRESETS: dict[str, Preset] = {
     ),
 }
 
+PRESET_FIELDS = sorted({name for preset in PRESETS.values() for name in preset.numbers})
+
 
 def resolve_config(curriculum: "str | CurriculumConfig") -> CurriculumConfig:
     """The settings of a preset with what was set by hand, checked.
@@ -136,6 +141,10 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
     Example: `build_curriculum(CurriculumConfig(curriculum="pcl", candidates=8))`.
     """
     config = resolve_config(curriculum)
+    unused = [name for name in PRESET_FIELDS if getattr(config, name) is not None]
+    unused = [name for name in unused if name not in PRESETS[config.curriculum].numbers]
+    if unused:
+        logger.warning("curriculum=%r does not use %s; it is ignored", config.curriculum, ", ".join(unused))
     estimator, selector, filter = PRESETS[config.curriculum].parts(config, truth)
     return Curriculum(
         estimator,
