@@ -28,7 +28,8 @@ from rlkit.arguments import parse_arguments
 from rlkit.checkpoint import check_output_dir, last_checkpoint
 from rlkit.curriculum.presets import resolve_config
 from rlkit.data import read_rows, to_prompt_rows
-from rlkit.verify.rewards import check_golds, check_reward, load_reward
+from rlkit.verify.load import load_reward
+from rlkit.verify.rewards import check_golds, check_reward
 
 logger = logging.getLogger(__name__)
 

@@ -86,7 +86,7 @@ def evaluate(
 ) -> None:
     """Sample a saved model on a data file, grade it, and say how sure the numbers are."""
     from rlkit.data import read_rows, to_prompt_rows
-    from rlkit.verify.rewards import load_reward
+    from rlkit.verify.load import load_reward
 
     rows = read_rows(dataset)[:limit]
     if "prompt" not in rows[0]:

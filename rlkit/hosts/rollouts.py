@@ -1,7 +1,8 @@
-"""The TRL side of a step: rolls out a proposal with the trainer's own generation and rewards, and keeps the result.
+"""The TRL side of a step: rolls out a proposal with the trainer's generation and rewards, keeps the result.
 
-TRL generates and grades inside `GRPOTrainer._generate_and_score_completions`. Here the same two methods are called a
-round at a time; when the batch is full, `held_rows` gives back what was generated, so that TRL can go on from it.
+TRL generates and grades inside `GRPOTrainer._generate_and_score_completions`. Here the same two methods are
+called a round at a time; when the batch is full, `held_rows` gives back what was generated, for TRL to go on
+from it.
 """
 
 import math
@@ -29,17 +30,17 @@ class Completion:
 
 
 class PromptsPreparedError(Exception):
-    """Carries the prompts out of TRL once it has made them ready (images merged, tools and environments set)."""
+    """Carries the prompts out of TRL once it made them ready (images merged, tools and environments set)."""
 
     def __init__(self, prompts: list):
         self.prompts = prompts
 
 
 class TRLHost:
-    """Generates and grades through a `CurriculumGRPOTrainer`; every process holds its equal share of the rows.
+    """Generates and grades through a `CurriculumGRPOTrainer`; every process holds an equal share of the rows.
 
-    Row r of a round is completion r % G of the round's group r // G; process k holds the k-th contiguous slice, as
-    TRL's own sampler deals them. `signal` is the column of the curriculum's reward function, None for the total.
+    Row r of a round is completion r % G of the round's group r // G; process k holds the k-th slice of them,
+    as TRL's own sampler deals them. `signal` is the column of the curriculum's reward, None for the total.
     """
 
     def __init__(self, trainer: Any):
@@ -121,7 +122,7 @@ class TRLHost:
         raise AssertionError("TRL scores only what it generated")
 
     def _grade(self, rows: list[dict], generated: tuple) -> torch.Tensor:
-        """Rewards of all processes, (rows, functions); fields that a rollout function returned become columns."""
+        """Rewards of all processes, (rows, functions); what a rollout function returned becomes columns."""
         for name, values in generated[5].items():
             for position, row in enumerate(rows):
                 row[name] = values[position] if isinstance(values, list) else values
@@ -140,7 +141,9 @@ class TRLHost:
             )
         logged.clear()
 
-    def _groups(self, proposal, rewards, completion_ids, tool_mask, generation_seconds, grading_seconds) -> Groups:
+    def _groups(
+        self, proposal, rewards, completion_ids, tool_mask, generation_seconds, grading_seconds
+    ) -> Groups:
         num_generations = self.trainer.num_generations
         counted = [sum(mask) for mask in tool_mask] if tool_mask else [len(ids) for ids in completion_ids]
         lengths = self.accelerator.gather(torch.tensor(counted, device=self.accelerator.device))
@@ -158,7 +161,7 @@ class TRLHost:
         )
 
     def held_rows(self, batch: Batch) -> tuple[list[Completion], torch.Tensor]:
-        """This process's share of the batch's completions, and the rewards of all its rows, (rows, functions).
+        """This process's share of the batch's completions, and the rewards of all rows, (rows, functions).
 
         Rewards of groups that only pad the batch are missing, as TRL leaves such rows out of its statistics.
         """
@@ -210,9 +213,7 @@ def _last_hidden_states(trainer: Any, token_ids: list[list[int]]) -> torch.Tenso
             mask = pad([torch.ones_like(prompt) for prompt in ids], padding_value=0, padding_side="left")
             tokens = pad(ids, padding_value=trainer._tokenizer.pad_token_id, padding_side="left")
             with trainer.accelerator.autocast():
-                output = decoder(
-                    input_ids=tokens.to(device), attention_mask=mask.to(device), use_cache=False
-                )
+                output = decoder(input_ids=tokens.to(device), attention_mask=mask.to(device), use_cache=False)
             states.append(output.last_hidden_state[:, -1].float())
     finally:
         model.train()

@@ -23,10 +23,13 @@ def guarded_rewards(reward_funcs: Any, on_error: OnError) -> list[Any]:
     for function in functions:
         if not (isinstance(function, str) or callable(function)):
             raise ValueError(
-                f"reward_funcs holds {function!r}, which is not callable; give a function, a model or a model's name"
+                f"reward_funcs holds {function!r}, which is not callable; give a function, a model or a "
+                "model's name"
             )
-    plain = [callable(function) and not isinstance(function, nn.Module) for function in functions]
-    return [guard(function, on_error) if wrap else function for function, wrap in zip(functions, plain, strict=True)]
+    return [
+        function if isinstance(function, str | nn.Module) else guard(function, on_error)
+        for function in functions
+    ]
 
 
 def as_curriculum(
@@ -34,7 +37,8 @@ def as_curriculum(
 ) -> tuple[Curriculum, bool]:
     """The curriculum, and whether a checkpoint of other data may be resumed.
 
-    The signal's range follows from the reward weights where it was not given: each function is taken to return 0 to 1.
+    The signal's range follows from the reward weights where it was not given: each function is taken to give
+    0 to 1.
     """
     if isinstance(curriculum, Curriculum):
         return curriculum, False
@@ -50,10 +54,11 @@ def as_curriculum(
 
 def reward_names(reward_funcs: list[Any]) -> list[str]:
     """The names under which TRL logs the functions: a model's is the last part of its path."""
-    paths = [
-        function.config._name_or_path if isinstance(function, nn.Module) else function for function in reward_funcs
-    ]
-    return [path.split("/")[-1] if isinstance(path, str) else reward_name(path) for path in paths]
+    names = []
+    for function in reward_funcs:
+        path = function.config._name_or_path if isinstance(function, nn.Module) else function
+        names.append(path.split("/")[-1] if isinstance(path, str) else reward_name(path))  # type: ignore[arg-type]
+    return names
 
 
 def signal_column(signal: str | None, names: list[str]) -> int | None:

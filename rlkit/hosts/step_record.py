@@ -1,4 +1,4 @@
-"""A run's account under the Trainer: the ledger, one line of `metrics.jsonl` an optimizer step, running totals."""
+"""A run's account under the Trainer: the ledger, a line of `metrics.jsonl` an optimizer step, totals."""
 
 import time
 from collections import defaultdict
@@ -18,10 +18,10 @@ SPENT_IN_COLLECT = ("seconds/selection", "seconds/generation", "seconds/grading"
 
 
 class StepRecord(TrainerCallback):
-    """Times each optimizer step and writes its line. On other processes than the main one it keeps totals only.
+    """Times each optimizer step and writes its line. On processes beside the main one it keeps totals only.
 
-    `seconds/update` is what a step took beside selection, generation and grading. Evaluation and saving lie between steps
-    and are not counted, in `seconds/total` neither.
+    `seconds/update` is what a step took beside selection, generation and grading. Evaluation and saving lie
+    between steps and are not counted, in `seconds/total` neither.
     """
 
     def __init__(self, output_dir: Path, is_main_process: bool):
@@ -46,7 +46,7 @@ class StepRecord(TrainerCallback):
         return {**row, **{f"{name}_total": self.totals[f"{name}_total"] for name in SUMMED}}
 
     def add(self, row: dict[str, float]) -> None:
-        """Adds a generation's numbers to the line of the step under way; seconds of several generations add up."""
+        """Adds a generation's numbers to the line of the step under way; seconds of several add up."""
         for name, value in row.items():
             self._row[name] = self._row.get(name, 0.0) + value if name in SPENT_IN_COLLECT else value
 

@@ -1,9 +1,10 @@
 """`CurriculumGRPOTrainer`: TRL's `GRPOTrainer` with one extra argument, `curriculum`.
 
 In training the loader only sets the tempo; which prompts are rolled out is decided inside
-`_generate_and_score_completions`, when the rewards of the step before are known. There the step of `collect.py` runs;
-then TRL's own method goes on from the collected groups, with `_generate` and `_calculate_rewards` answering from what
-was collected, so that each completion is generated and graded once and the rest of TRL stays as it is.
+`_generate_and_score_completions`, when the rewards of the step before are known. There the step of
+`collect.py` runs; then TRL's own method goes on from the collected groups, with `_generate` and
+`_calculate_rewards` answering from what was collected, so that each completion is generated and graded once
+and the rest of TRL stays as it is.
 """
 
 import logging
@@ -35,14 +36,14 @@ class CurriculumGRPOTrainer(GRPOTrainer):
 
     Args:
         curriculum: a preset's name (see `rlkit.PRESETS`), a `CurriculumConfig`, or a `Curriculum`.
-        Every other argument is `GRPOTrainer`'s. `train_dataset` must have a length, since prompts are chosen from it.
+        Every other argument is `GRPOTrainer`'s. `train_dataset` must have a length.
 
     Raises:
         ValueError: before a model loads, for settings or data that cannot work.
         UnfilledBatchError: in mid-run, only where the fill policy is "error".
 
     Example:
-        trainer = CurriculumGRPOTrainer(model, reward_funcs=[reward], args=args, train_dataset=data, curriculum="pcl")
+        trainer = CurriculumGRPOTrainer(model, [reward], args=args, train_dataset=data, curriculum="pcl")
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         self.callback_handler.callbacks.insert(0, self.record)
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
-        """As `Trainer.train`; resuming goes on as if never stopped, also in the middle of a generation's steps.
+        """As `Trainer.train`; resuming goes on as if never stopped, also amid the steps on one generation.
 
         Raises:
             ValueError: the output folder holds another run, or the checkpoint's preset or data differ.
@@ -86,7 +87,8 @@ class CurriculumGRPOTrainer(GRPOTrainer):
             resume_from_checkpoint = last_checkpoint(self.args.output_dir)
             if resume_from_checkpoint is None:
                 raise ValueError(
-                    f"resume_from_checkpoint is set, and output_dir ({self.args.output_dir}) has no checkpoint"
+                    f"resume_from_checkpoint is set, and output_dir ({self.args.output_dir}) has no "
+                    "checkpoint"
                 )
         if self.accelerator.is_main_process:
             check_output_dir(self.args.output_dir, resume_from_checkpoint or None)
@@ -131,9 +133,9 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         return self._held[1]
 
     def _without_padding(self, output: dict[str, Any], batch: Batch) -> dict[str, Any]:
-        """Masks the groups that only keep the batch's shape (fill policy "shrink"), so that they do not train.
+        """Masks the groups that only keep the shape (fill policy "shrink"), so that they do not train.
 
-        Their rewards are missing already (`held_rows`), so that they have no advantage and no part in a batch's std.
+        Their rewards are missing already (`held_rows`), so that they have no advantage and no part in a std.
         """
         if batch.weight_B.all():
             return output
@@ -145,11 +147,11 @@ class CurriculumGRPOTrainer(GRPOTrainer):
             output["row_scale"] = (len(weights) / weights.sum().clamp(min=1)).to(output["advantages"])
             output["advantages"] = output["advantages"] * output["row_scale"]
         mask = output["completion_mask"] * output.get("tool_mask", 1)
-        output["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
+        output["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()  # type: ignore[union-attr]
         return output
 
     def _compute_loss(self, model: nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
-        """As TRL's; where rows that only pad the batch are counted in a mean, the KL term makes up for them too."""
+        """As TRL's; where a mean counts the rows that only pad, the KL term makes up for them too."""
         beta = self.beta
         self.beta = beta * inputs.get("row_scale", 1.0)
         try:
@@ -160,13 +162,17 @@ class CurriculumGRPOTrainer(GRPOTrainer):
     def _count_grading_error(self, name: str, num_rows: int, error: Exception) -> None:
         self._grading_errors += num_rows
         logger.warning(
-            "reward function %s failed on %d completions, which count as unscorable: %r", name, num_rows, error
+            "reward function %s failed on %d completions, which count as unscorable: %r",
+            name,
+            num_rows,
+            error,
         )
 
     def _log_collected(self, batch: Batch) -> None:
-        """Puts the funnel and the calibration among TRL's metrics, for `report_to`, and into the step's record."""
-        errors = self.accelerator.gather(torch.tensor(self._grading_errors, device=self.accelerator.device))
-        row = {"grade/error": int(errors.sum()), **self.record.collected(batch), **self.curriculum.metrics()}
+        """Puts the funnel and the calibration among TRL's metrics, for `report_to`, and into the record."""
+        errors = torch.tensor(self._grading_errors, device=self.accelerator.device)
+        num_errors = int(self.accelerator.gather(errors).sum())  # type: ignore[union-attr]
+        row = {"grade/error": num_errors, **self.record.collected(batch), **self.curriculum.metrics()}
         self.record.add(row)
         for name, value in row.items():
             self._metrics["train"][f"curriculum/{name}"].append(float(value))

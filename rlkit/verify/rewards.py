@@ -1,4 +1,4 @@
-"""Reward functions: load one by name, check it before training, and keep its failures from ending a run.
+"""Reward functions: check one before training, and keep its failures from ending a run.
 
 A reward is a plain function with TRL's signature, f(completions, **columns) -> one float, or None for
 unscorable, a completion; it may be async. Reward models (torch modules) are TRL's own affair and do not come
@@ -7,16 +7,12 @@ here.
 
 import asyncio
 import functools
-import importlib
-import importlib.util
 import inspect
 import itertools
 import math
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 from rlkit.verify.text import Completion
@@ -32,37 +28,6 @@ _NOT_COLUMNS = ("prompt", "completion", "completion_ids")  # TRL passes these by
 
 class WrongNumberError(ValueError):
     """A reward gave more or fewer rewards than there are completions: nobody knows which is whose."""
-
-
-def load_reward(spec: str) -> Reward:
-    """The function that a spec names: "path/to/file.py:function" or "package.module:function".
-
-    load_reward("rewards.math_answer:math_answer") is that function. A ValueError says what is wrong with the
-    spec.
-    """
-    place, colon, attribute = spec.rpartition(":")
-    if not (place and colon and attribute):
-        raise ValueError(
-            f"reward {spec!r} names no function; write 'path/to/file.py:function' or "
-            "'package.module:function'"
-        )
-    module = _import_file(spec, Path(place)) if place.endswith(".py") else _import_module(spec, place)
-    if attribute not in vars(module):
-        own = [
-            name
-            for name, value in vars(module).items()
-            if callable(value)
-            and not name.startswith("_")
-            and getattr(value, "__module__", "") == module.__name__
-        ]
-        raise ValueError(f"reward {spec!r}: {place} has no {attribute!r}; it defines {own or 'no function'}")
-    reward = vars(module)[attribute]
-    if not callable(reward) or inspect.isclass(reward):
-        what = "a class; name an instance of it" if inspect.isclass(reward) else f"a {type(reward).__name__}"
-        raise ValueError(f"reward {spec!r} must be a function f(completions, **columns); it is {what}")
-    if getattr(reward, "__name__", "<lambda>") == "<lambda>":
-        reward.__name__ = attribute  # the name of its metrics
-    return reward
 
 
 def reward_name(reward: Reward) -> str:
@@ -285,31 +250,3 @@ def _columns(rows: Sequence[Row]) -> dict[str, Any]:
         "log_extra": lambda column, values: None,
         "log_metric": lambda name, value: None,
     }
-
-
-def _import_file(spec: str, path: Path) -> ModuleType:
-    if not path.is_file():
-        raise ValueError(f"reward {spec!r}: there is no file {path} (relative paths start at {Path.cwd()})")
-    name = "rlkit_reward_" + "".join(c if c.isalnum() else "_" for c in str(path.resolve()))
-    module_spec = importlib.util.spec_from_file_location(name, path)
-    assert module_spec is not None and module_spec.loader is not None  # it ends in .py
-    module = importlib.util.module_from_spec(module_spec)
-    sys.modules[name] = module  # dataclasses and pickle look their module up
-    try:
-        module_spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise ValueError(
-            f"reward {spec!r}: running {path} failed: {type(error).__name__}: {error}"
-        ) from error
-    return module
-
-
-def _import_module(spec: str, name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except Exception as error:
-        raise ValueError(
-            f"reward {spec!r}: importing {name} failed: {type(error).__name__}: {error}. "
-            f"A function of a file that is not installed is named 'path/to/file.py:function'"
-        ) from error

@@ -28,8 +28,9 @@ JOBS = {
         {**STEPS, "loss_type": "grpo"},
     ),
     "failing": ({"curriculum": "dapo"}, 4, 16, STEPS),
-    # Six groups of three on two processes: the third group of a round lies on both.
-    "split": ({"curriculum": "uniform"}, 3, 18, STEPS),
+    # Three groups of four on two processes: the second group lies on both, and so does every odd refill.
+    "split": ({"curriculum": "dapo"}, 4, 12, STEPS),
+    "split-pcl": ({"curriculum": "pcl"}, 4, 12, {**STEPS, "scale_rewards": "batch"}),
     # The filter keeps an odd number, and an odd number of groups of three cannot be shared equally.
     "odd-refill": ({"curriculum": "odf", "band_low": 0.3, "band_high": 0.6}, 3, 18, STEPS),
 }

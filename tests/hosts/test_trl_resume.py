@@ -1,6 +1,5 @@
 """Guards exact resume: to stop and go on from a checkpoint is never to have stopped, bit for bit."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_trl import even_start, ledger_rows, losses, make_data, make_trainer, share_of_ones, weights
+from tiny_trl import even_start, ledger_rows, losses, make_data, make_trainer, metrics, share_of_ones, weights
 from transformers import TrainerCallback
 
 from rlkit import CurriculumConfig
@@ -63,10 +62,6 @@ def assert_same_run(one_folder, one, other_folder, other):
     assert [timeless(row) for row in metrics(one_folder)] == [timeless(row) for row in metrics(other_folder)]
     for name, tensor in weights(one).items():
         assert torch.equal(weights(other)[name], tensor), name
-
-
-def metrics(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def timeless(row):

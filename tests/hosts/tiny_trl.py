@@ -3,6 +3,7 @@
 A plain module, so that the scripts that run in processes of their own import it too.
 """
 
+import json
 import zlib
 from collections.abc import Callable
 from hashlib import blake2b
@@ -62,6 +63,13 @@ def make_data(num: int = 64) -> Dataset:
             {"prompt": f"{i:03d}=", "answer": str(i % 10), "pass_rate": round(success_rate(f"{i:03d}="), 3)}
             for i in range(num)
         ]
+    )
+
+
+def make_messages(num: int = 32) -> Dataset:
+    """The same prompts as messages; the chat template adds the "="."""
+    return Dataset.from_list(
+        [{"prompt": [{"role": "user", "content": f"{i:03d}"}], "answer": str(i % 10)} for i in range(num)]
     )
 
 
@@ -227,6 +235,11 @@ def ledger_rows(output_dir: Path) -> list[dict]:
 
     table = read_ledger(Path(output_dir) / "ledger")
     return table.drop_columns([name for name in table.column_names if "seconds" in name]).to_pylist()
+
+
+def metrics(output_dir: Path) -> list[dict]:
+    """The lines of `metrics.jsonl`."""
+    return [json.loads(line) for line in (Path(output_dir) / "metrics.jsonl").read_text().splitlines()]
 
 
 def losses(trainer: Any) -> list[float]:
