@@ -25,7 +25,7 @@ from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_confi
 
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer
 from rlkit.arguments import parse_arguments
-from rlkit.checkpoint import check_output_dir, last_checkpoint
+from rlkit.checkpoint import check_output_dir, find_checkpoint
 from rlkit.curriculum.presets import resolve_config
 from rlkit.data import read_rows, to_prompt_rows
 from rlkit.verify.load import load_reward
@@ -63,10 +63,7 @@ def main() -> None:
     recipe, training, model, settings = parse_arguments(
         (RecipeArguments, GRPOConfig, ModelConfig, CurriculumConfig)
     )
-    resume = training.resume_from_checkpoint
-    if resume in ("true", "True"):
-        resume = last_checkpoint(training.output_dir)
-
+    resume = find_checkpoint(training.resume_from_checkpoint, training.output_dir)
     check_output_dir(training.output_dir, resume)
     curriculum = resolve_config(settings)
     rewards = [load_reward(spec) for spec in recipe.rewards]

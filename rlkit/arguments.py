@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from trl import TrlParser
+from trl.scripts.utils import TrlParser
 
 
 def parse_arguments(classes: Iterable[type], words: list[str] | None = None) -> tuple[Any, ...]:

@@ -50,6 +50,29 @@ def last_checkpoint(output_dir: str | Path) -> str | None:
     return str(max(found, key=lambda path: int(path.name.split("-")[1]))) if found else None
 
 
+def find_checkpoint(resume_from: str | bool | None, output_dir: str) -> str | None:
+    """The checkpoint's folder; True (or "true", from a command line) is the newest in `output_dir`.
+
+    Raises:
+        ValueError: the newest is asked for and there is none.
+    """
+    if resume_from not in (True, "true", "True"):
+        return str(resume_from) if resume_from else None
+    newest = last_checkpoint(output_dir)
+    if newest is None:
+        raise ValueError(f"resume_from_checkpoint is set, and output_dir ({output_dir}) has no checkpoint")
+    return newest
+
+
+def check_processes(checkpoint: Path, saved: int, running: int) -> None:
+    """Raises ValueError where a run of several processes is resumed with another number of them."""
+    if saved != running:
+        raise ValueError(
+            f"resume_from_checkpoint ({checkpoint}) was saved by {saved} processes, this run has {running}; "
+            "each holds a part of the state, so resume with as many"
+        )
+
+
 def check_output_dir(output_dir: str | Path, resume_from: str | Path | None = None) -> None:
     """Raises ValueError where the folder holds another run than the one whose checkpoint is resumed."""
     output_dir = Path(output_dir)

@@ -101,6 +101,20 @@ class PromptPool:
             "position": self._position,
         }
 
+    def check_state(self, state: dict[str, Any], allow_changed: bool) -> None:
+        """Raises ValueError where the data set has other prompts than the checkpoint, and says which."""
+        old_key = np.asarray(state["key_N"])
+        if allow_changed or np.array_equal(old_key, self.key_N):
+            return
+        known = np.isin(self.key_N, old_key)
+        reordered = known.all() and len(old_key) == len(self)
+        raise ValueError(
+            f"the data set has changed since the checkpoint: it had {len(old_key)} prompts, now there are "
+            f"{len(self)}, of which {int((~known).sum())} are new, {len(old_key) - int(known.sum())} are gone"
+            f"{' and the order differs' if reordered else ''}; use the checkpoint's data, or set "
+            "allow_changed_data=true to keep the statistics of the prompts known to both"
+        )
+
     def load_state_dict(self, state: dict[str, Any], allow_changed: bool = False) -> None:
         """Restores the statistics and the stream.
 
@@ -108,6 +122,7 @@ class PromptPool:
             ValueError: the data set has other prompts than the checkpoint, unless `allow_changed`: then the
                 prompts known to both keep their statistics and the stream starts a new pass.
         """
+        self.check_state(state, allow_changed)
         old_key = np.asarray(state["key_N"])
         if np.array_equal(old_key, self.key_N):
             self.visits_N = np.array(state["visits_N"], dtype=np.int32)
@@ -116,15 +131,6 @@ class PromptPool:
             self._order = None
             return
         known = np.isin(self.key_N, old_key)
-        if not allow_changed:
-            raise ValueError(
-                f"the data set has changed since the checkpoint: it had {len(old_key)} prompts, now there "
-                f"are {len(self)}, of which {int((~known).sum())} are new, "
-                f"{len(old_key) - int(known.sum())} are gone"
-                f"{' and the order differs' if known.all() and len(old_key) == len(self) else ''}; use the "
-                "checkpoint's data, or set allow_changed_data=true to keep the statistics of the prompts "
-                "known to both"
-            )
         sorter = np.argsort(old_key)
         source = sorter[np.searchsorted(old_key, self.key_N[known], sorter=sorter)]
         self.visits_N[known] = state["visits_N"][source]

@@ -127,9 +127,7 @@ def main() -> None:
     ratio = curriculum / plain
     resampled = np.median(np.random.default_rng(0).choice(ratio, (10_000, len(ratio))), axis=1)
     low, high = np.quantile(resampled, [0.025, 0.975])
-    print(
-        f"seconds a step, median: {np.median(plain):.4f} plain, {np.median(curriculum):.4f} uniform curriculum"
-    )
+    print(f"median seconds a step: {np.median(plain):.4f} plain, {np.median(curriculum):.4f} curriculum")
     print(f"median of the paired ratios {np.median(ratio):.4f} (95% interval {low:.4f} to {high:.4f})")
 
 

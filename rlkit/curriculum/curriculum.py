@@ -127,7 +127,7 @@ class Curriculum:
             "estimator": self.estimator.state_dict(),
         }
 
-    def load_state_dict(self, state: dict[str, Any], allow_changed_data: bool = False) -> None:
+    def check_state(self, state: dict[str, Any], allow_changed_data: bool = False) -> None:
         """Raises ValueError where the checkpoint is of another preset or of other data: what differs."""
         if state["name"] != self.name:
             raise ValueError(
@@ -135,6 +135,11 @@ class Curriculum:
                 f"{self.name!r}; resume with the checkpoint's, or start a new run from its weights "
                 "(model_name_or_path)"
             )
+        self.pool.check_state(state["pool"], allow_changed_data)
+
+    def load_state_dict(self, state: dict[str, Any], allow_changed_data: bool = False) -> None:
+        """Restores what `state_dict` gave; raises as `check_state` does."""
+        self.check_state(state, allow_changed_data)
         changed = [
             f"{name} {old} -> {self._numbers()[name]}"
             for name, old in state["numbers"].items()

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from accelerate.utils import broadcast_object_list, gather_object
 from peft import PeftModel
-from trl import GRPOTrainer
+from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import pad
 
 from rlkit.types import Batch, Groups, Proposal
@@ -181,19 +181,16 @@ class TRLHost:
     def features(self, index_N: np.ndarray) -> np.ndarray:
         """Last hidden state at the end of each prompt, (N, D) float32; each process computes its share."""
         trainer = self.trainer
-        shares = np.array_split(index_N, self.world)
-        rows = trainer.pool.take(shares[self.rank])
         width = math.ceil(len(index_N) / self.world)
+        # Equal shares, filled up with prompts from the start: every process takes part in every forward.
+        share = np.resize(index_N, width * self.world)[self.rank * width : (self.rank + 1) * width]
+        rows = trainer.pool.take(share)
         if trainer.environment_factories:  # TRL renders each prompt with its environment's tools
             multiple = trainer._multi_environment
             trainer._batch_environments = [row["environment"] if multiple else None for row in rows]
-        token_ids = trainer._tokenize_prompts([row["prompt"] for row in rows])[0] if rows else []
-        states = _last_hidden_states(trainer, token_ids)
-        # Every process gathers equally many rows; the padding is cut out again below.
-        padded = states.new_zeros(width, states.shape[1])
-        padded[: len(states)] = states
-        gathered = self.accelerator.gather(padded).view(self.world, width, -1).cpu().numpy()
-        return np.concatenate([gathered[rank][: len(share)] for rank, share in enumerate(shares)])
+        token_ids = trainer._tokenize_prompts([row["prompt"] for row in rows])[0]
+        states = self.accelerator.gather(_last_hidden_states(trainer, token_ids))
+        return states.cpu().numpy()[: len(index_N)]
 
     def truth(self, index_N: np.ndarray) -> None:
         return None
@@ -202,10 +199,11 @@ class TRLHost:
 @torch.no_grad()
 def _last_hidden_states(trainer: Any, token_ids: list[list[int]]) -> torch.Tensor:
     model = trainer.accelerator.unwrap_model(trainer.model)
-    decoder = (model.get_base_model() if isinstance(model, PeftModel) else model).get_decoder()
-    device, width = trainer.accelerator.device, decoder.config.hidden_size
+    base: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+    decoder = base.get_decoder()
+    device = trainer.accelerator.device
     chunk = 4 * trainer.args.per_device_train_batch_size
-    states = [torch.empty(0, width, device=device)]
+    states = []
     model.eval()
     try:
         for start in range(0, len(token_ids), chunk):

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from datasets import Dataset
 from torch import nn
-from trl import GRPOConfig
+from trl.trainer.grpo_config import GRPOConfig
 
 from rlkit.config import CurriculumConfig
 from rlkit.curriculum.curriculum import Curriculum
@@ -56,7 +57,7 @@ def reward_names(reward_funcs: list[Any]) -> list[str]:
     """The names under which TRL logs the functions: a model's is the last part of its path."""
     names = []
     for function in reward_funcs:
-        path = function.config._name_or_path if isinstance(function, nn.Module) else function
+        path = str(function.config._name_or_path) if isinstance(function, nn.Module) else function  # type: ignore[union-attr]
         names.append(path.split("/")[-1] if isinstance(path, str) else reward_name(path))  # type: ignore[arg-type]
     return names
 
@@ -74,3 +75,8 @@ def signal_column(signal: str | None, names: list[str]) -> int | None:
             f"curriculum_signal={signal!r} names no reward function; there are: {', '.join(names)}"
         )
     return names.index(signal)
+
+
+def as_dataset(rows: Any) -> Any:
+    """The pool's rows as TRL takes them: a list of dicts becomes a `Dataset`."""
+    return Dataset.from_list(rows) if isinstance(rows, list) else rows

@@ -13,14 +13,15 @@ from typing import Any
 
 import torch
 from torch import nn
-from trl import GRPOConfig, GRPOTrainer
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
 
-from rlkit.checkpoint import check_output_dir, last_checkpoint, load_state, save_state
+from rlkit.checkpoint import check_output_dir, check_processes, find_checkpoint, load_state, save_state
 from rlkit.collect import collect
 from rlkit.config import CurriculumConfig
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.hosts.rollouts import Completion, PromptsPreparedError, TRLHost
-from rlkit.hosts.setup import as_curriculum, guarded_rewards, reward_names, signal_column
+from rlkit.hosts.setup import as_curriculum, as_dataset, guarded_rewards, reward_names, signal_column
 from rlkit.hosts.step_record import StepRecord
 from rlkit.pool import make_pool
 from rlkit.types import Batch
@@ -64,16 +65,19 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         if kwargs.get("environment_factory") is None:  # else the environments' own rewards join later
             signal_column(self.curriculum.signal, reward_names(reward_funcs))
         self.pool = make_pool(train_dataset, seed=self.curriculum.seed)
-        self._num_groups = args.generation_batch_size // args.num_generations  # type: ignore[operator]
+        self._group_size: int = args.num_generations  # type: ignore[assignment]
+        self._num_groups = args.generation_batch_size // self._group_size  # type: ignore[operator]
         self.host = TRLHost(self)
         self.curriculum.bind(self.pool, self.host, self._num_groups)
+        if args.resume_from_checkpoint:
+            self._check_resume(args)
         self._held: tuple[list[Completion], torch.Tensor] | None = None
         self._grading_errors = 0
 
-        super().__init__(model, reward_funcs, args, self.pool.rows, *rest, **kwargs)
+        super().__init__(model, reward_funcs, args, as_dataset(self.pool.rows), *rest, **kwargs)
 
         self.host.signal = signal_column(self.curriculum.signal, self.reward_func_names)
-        self.record = StepRecord(Path(self.args.output_dir), self.accelerator.is_main_process)
+        self.record = StepRecord(Path(str(self.args.output_dir)), self.accelerator.is_main_process)
         # First of all callbacks, so that what the others take is not counted as the step's.
         self.callback_handler.callbacks.insert(0, self.record)
 
@@ -83,23 +87,21 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         Raises:
             ValueError: the output folder holds another run, or the checkpoint's preset or data differ.
         """
-        if resume_from_checkpoint is True:
-            resume_from_checkpoint = last_checkpoint(self.args.output_dir)
-            if resume_from_checkpoint is None:
-                raise ValueError(
-                    f"resume_from_checkpoint is set, and output_dir ({self.args.output_dir}) has no "
-                    "checkpoint"
-                )
+        output_dir = str(self.args.output_dir)
+        resume_from_checkpoint = find_checkpoint(resume_from_checkpoint, output_dir)
         if self.accelerator.is_main_process:
-            check_output_dir(self.args.output_dir, resume_from_checkpoint or None)
+            check_output_dir(output_dir, resume_from_checkpoint)
         self.accelerator.wait_for_everyone()
         if resume_from_checkpoint:
             self._load_curriculum(Path(resume_from_checkpoint))
         self.record.open(self.pool, self.curriculum.step)
-        return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+        try:
+            return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+        finally:
+            self.record.flush()
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        if not self.model.training or self.host.capturing:
+        if not self.model.training or self.host.capturing:  # type: ignore[union-attr]
             return super()._generate_and_score_completions(inputs)
         self.host.start()
         self._grading_errors = 0
@@ -140,7 +142,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         if batch.weight_B.all():
             return output
         rows = len(output["advantages"])
-        weights = torch.from_numpy(batch.weight_B).repeat_interleave(self.num_generations)
+        weights = torch.from_numpy(batch.weight_B).repeat_interleave(self._group_size)
         local = weights[self.accelerator.process_index * rows :][:rows].to(output["advantages"])
         output["completion_mask"] = output["completion_mask"] * local[:, None].to(output["completion_mask"])
         if self.loss_type in MEAN_OVER_ROWS:
@@ -186,13 +188,24 @@ class CurriculumGRPOTrainer(GRPOTrainer):
             save_state(checkpoint, "curriculum", state)
         cycle = self.args.steps_per_generation * self.num_iterations  # type: ignore[operator]
         buffered = self._buffered_inputs if self._step % cycle else None
-        state = {"step": self._step, "buffered_inputs": buffered}
+        state = {
+            "num_processes": self.accelerator.num_processes,
+            "step": self._step,
+            "buffered_inputs": buffered,
+        }
         save_state(checkpoint, f"process-{self.accelerator.process_index}", state)
         super()._save_checkpoint(model, trial)
+
+    def _check_resume(self, args: GRPOConfig) -> None:
+        """Refuses a checkpoint of another preset or other data before the model loads."""
+        checkpoint = find_checkpoint(args.resume_from_checkpoint, str(args.output_dir))
+        state = load_state(Path(str(checkpoint)), "curriculum")
+        self.curriculum.check_state(state["curriculum"], self._allow_changed_data)
 
     def _load_curriculum(self, checkpoint: Path) -> None:
         state = load_state(checkpoint, "curriculum")
         self.curriculum.load_state_dict(state["curriculum"], self._allow_changed_data)
         self.record.load_state_dict(state["record"])
         local = load_state(checkpoint, f"process-{self.accelerator.process_index}")
+        check_processes(checkpoint, local["num_processes"], self.accelerator.num_processes)
         self._step, self._buffered_inputs = local["step"], local["buffered_inputs"]

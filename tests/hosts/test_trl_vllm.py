@@ -1,4 +1,4 @@
-"""Guards generation with real vLLM in the trainer's process, on a CPU build: its weights follow the policy."""
+"""Guards generation with real vLLM in the trainer's process, on a CPU build: weights follow the policy."""
 
 import functools
 
