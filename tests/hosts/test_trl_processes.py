@@ -7,6 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import transformers
+from packaging.version import Version
 from tiny_trl import ledger_rows
 
 pytestmark = pytest.mark.slow
@@ -128,6 +130,10 @@ def test_failures_of_all_processes_are_counted(runs):
     assert counts[0] == counts[1] and min(counts[0]) > 0
 
 
+@pytest.mark.skipif(
+    Version(transformers.__version__) < Version("5.18"),
+    reason="transformers 5.17 cannot load an optimizer in several CPU processes (map_location='cpu:0')",
+)
 def test_resume_in_two_processes(runs):
     """From the checkpoint at step 3; for "cycle" it lies between the two updates on a generation."""
     folder = runs / "two"
