@@ -14,9 +14,7 @@ from rlkit.ledger import read_ledger
 pytestmark = [
     pytest.mark.vllm,
     pytest.mark.slow,
-    pytest.mark.skipif(
-        find_spec("vllm") is None, reason="no vLLM; scripts/setup --vllm installs a CPU build"
-    ),
+    pytest.mark.skipif(find_spec("vllm") is None, reason="no vLLM: run scripts/setup --vllm"),
     pytest.mark.skipif(torch.cuda.is_available(), reason="the settings are those of the CPU build"),
 ]
 

@@ -1,4 +1,4 @@
-"""A process of its own for `test_trl_vllm.py`: TRL's colocate mode leaves its port and environment variables behind.
+"""A process of its own for `test_trl_vllm.py`: TRL's colocate mode leaves a port and variables behind.
 
     python vllm_run.py RUN_FOLDER [--peft]
 
@@ -11,7 +11,7 @@ import json
 import os
 from pathlib import Path
 
-# What vLLM's CPU backend needs to follow a policy: one process, eager, float32, and no prepacked weights (below).
+# What vLLM's CPU backend needs to follow a policy; `main` adds eager, float32 and no prepacked weights.
 os.environ["VLLM_CPU_KVCACHE_SPACE"] = "1"
 os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
 os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
@@ -33,7 +33,7 @@ def leave_unpacked(layer, remove_weight=False):
 
 
 def save_model(path: Path) -> None:
-    """vLLM takes only some head sizes, 32 the smallest, so the model is larger than that of the other tests."""
+    """vLLM takes only some head sizes, 32 the smallest, so the model is larger than in the other tests."""
     tokenizer = make_tokenizer()
     tokenizer.save_pretrained(path)
     config = Qwen2Config(
