@@ -28,7 +28,14 @@ def host_of(num_prompts: int = 200) -> SimulatedHost:
 
 
 def pool_of(prompts):
-    return make_pool([{"prompt": f"prompt {name}"} for name in prompts], seed=4)
+    """Rows with the columns that presets look at; pass rates cover 0 and 1."""
+    return make_pool(
+        [
+            {"prompt": f"prompt {name}", "pass_rate": 7 * name % 11 / 10, "category": f"kind {name % 3}"}
+            for name in prompts
+        ],
+        seed=4,
+    )
 
 
 def bound(config, host, num_groups=GROUPS) -> Curriculum:
