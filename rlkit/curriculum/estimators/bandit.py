@@ -7,6 +7,8 @@ their group (from memory of the paper: for a binary signal 2 sqrt(p(1 - p)), gre
 group without variance. Categories that were not rolled out keep their Q, which starts at 0.
 """
 
+from typing import ClassVar
+
 import numpy as np
 
 from rlkit.curriculum.estimators.categories import Categories
@@ -22,7 +24,7 @@ class Bandit(Categories):
     """
 
     name = "sec"
-    initial = {"q": 0.0}  # noqa: RUF012 - read only
+    initial: ClassVar = {"q": 0.0}
 
     def __init__(self, *, decay: float = 0.5, temperature: float = 0.2):
         self.decay, self.temperature = decay, temperature

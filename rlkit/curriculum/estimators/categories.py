@@ -5,7 +5,7 @@ the distribution wanted and f the pool's own: rejection sampling, so that candid
 category, the stream's order.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class Categories(Neutral):
     """
 
     name: str
-    initial: dict[str, float]
+    initial: ClassVar[dict[str, float]]
 
     def bind(self, pool: PromptPool, senses: Senses) -> None:
         self.names, self.code_N = categories(pool, self.name)

@@ -10,6 +10,8 @@ place of several skills, the outcome stands for the process reward, the profile 
 training (old groups fade by `decay`), and there is no teacher. The added one keeps every category alive.
 """
 
+from typing import ClassVar
+
 import numpy as np
 
 from rlkit.curriculum.estimators.categories import Categories
@@ -29,7 +31,7 @@ class MissingSkills(Categories):
     """
 
     name = "stat_sel"
-    initial = {"difficult": 0.0, "groups": 0.0}  # noqa: RUF012 - read only
+    initial: ClassVar = {"difficult": 0.0, "groups": 0.0}
 
     def __init__(self, *, unsolved: float = 0.85, decay: float = 0.99, scale: Scale | None = None):
         self.unsolved, self.decay, self.scale = unsolved, decay, scale or Scale()
