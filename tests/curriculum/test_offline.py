@@ -1,4 +1,4 @@
-"""Guards the presets made from measured pass rates: subsets by hand, orders, and what is told of bad columns."""
+"""Guards the presets made from measured pass rates: subsets by hand, orders, what is told of bad columns."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Guards GRESO's rule: runs, skip probabilities as published, and p that follows the share without variance."""
+"""Guards GRESO's rule: runs, skip probabilities as published, p that follows the share without variance."""
 
 import numpy as np
 import pytest
