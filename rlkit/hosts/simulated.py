@@ -61,7 +61,7 @@ class SimulatedHost:
 
     def __init__(self, config: SimulationConfig):
         self.config = config
-        # Three streams of their own: features must not be told the difficulties by a shared seed.
+        # Streams of their own: features must not be told the difficulties by a shared seed.
         difficulties, noise, self._coins, past = np.random.default_rng(config.seed).spawn(4)
         self.difficulty_N = difficulties.normal(0.0, config.difficulty_sd, config.num_prompts)
         self._looks_N = self.difficulty_N + noise.normal(0.0, FEATURE_NOISE_SD, config.num_prompts)
