@@ -96,7 +96,7 @@ def test_rows_hold_a_measured_rate_of_the_first_policy_and_a_category_that_tells
     p_N = host.truth(np.arange(4000))
     assert np.mean((rate_N - p_N) ** 2) == pytest.approx(np.mean(p_N * (1 - p_N) / 16), rel=0.1)
     names, code_N = np.unique([row["category"] for row in rows], return_inverse=True)
-    assert len(names) == 4 and 0.2 < np.bincount(code_N).min() / 4000
+    assert len(names) == 4 and np.bincount(code_N).min() / 4000 > 0.2
     assert (np.diff([p_N[code_N == code].mean() for code in range(4)]) < 0).all()
 
 
