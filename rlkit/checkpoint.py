@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-VERSION = 1
+VERSION = 2
 FOLDER = "rlkit"
 
 

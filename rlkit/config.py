@@ -5,6 +5,20 @@ from typing import Any
 
 FILLS = ("top_up", "shrink", "error")
 BACKBONES = ("policy", "text")
+SUBSETS = ("hard", "medium", "easy", "random")
+SHARES = (
+    "variance_floor",
+    "warmup_variance_floor",
+    "mastered",
+    "unsolved",
+    "floor",
+    "decay",
+    "skip_base",
+    "skip_step",
+    "skip_target",
+)
+ABOVE_ZERO = ("value_learning_rate", "subset_share", "prior", "temperature", "target_slope")
+NOT_NEGATIVE = ("warmup_steps", "revision_pass", "target_step", "hard_weight", "easy_weight")
 
 
 @dataclass
@@ -12,7 +26,7 @@ class CurriculumConfig:
     """Which prompts to roll out, and which groups to train on. A number left out is the preset's own."""
 
     curriculum: str = field(
-        default="uniform", metadata={"help": "A preset's name: uniform, dapo, odf, pcl, oracle."}
+        default="uniform", metadata={"help": "A preset's name; `rlkit presets` lists them."}
     )
     curriculum_signal: str | None = field(
         default=None,
@@ -34,11 +48,17 @@ class CurriculumConfig:
     )
     band_low: float | None = field(
         default=None,
-        metadata={"help": "Least mean signal of a kept group, as a share of the signal's range."},
+        metadata={
+            "help": "Least mean signal of a kept group (odf), and where hard prompts end (pools), as a share "
+            "of the signal's range."
+        },
     )
     band_high: float | None = field(
         default=None,
-        metadata={"help": "Greatest mean signal of a kept group, as a share of the signal's range."},
+        metadata={
+            "help": "Greatest mean signal of a kept group (odf) or a normal prompt (pools), as a share of "
+            "the signal's range."
+        },
     )
     max_rounds: int | None = field(
         default=None, metadata={"help": "Rounds of rollouts after which a step stops refilling its batch."}
@@ -49,6 +69,106 @@ class CurriculumConfig:
             "help": "When the rounds are over and groups are missing: top_up with the best dropped ones, "
             "shrink the batch (its shape stays, the padding does not train), or error."
         },
+    )
+    oversample: float | None = field(
+        default=None,
+        metadata={
+            "help": "Prompts that a round rolls out at most, in batches: lilo 4 (its paper), greso 1.5 (its "
+            "code)."
+        },
+    )
+    variance_floor: float | None = field(
+        default=None,
+        metadata={
+            "help": "Least variance of a kept group, as a share of the greatest possible (VCRL's kappa, 0.8)."
+        },
+    )
+    warmup_variance_floor: float | None = field(
+        default=None, metadata={"help": "The same in the first warmup_steps steps (VCRL: 0.3)."}
+    )
+    warmup_steps: int | None = field(
+        default=None, metadata={"help": "Steps that warmup_variance_floor holds for (VCRL: 20)."}
+    )
+    subset: str | None = field(
+        default=None,
+        metadata={"help": "Which prompts by their pass_rate hard_examples trains on: " + ", ".join(SUBSETS)},
+    )
+    subset_share: float | None = field(
+        default=None, metadata={"help": "Share of the pool in the subset (hard_examples: 0.1, its paper)."}
+    )
+    mastered: float | None = field(
+        default=None,
+        metadata={
+            "help": "Least mean signal of a mastered prompt, as a share of the signal's range (greso 0.98, "
+            "retire 0.9, progressive_dropout 0.3: their sources)."
+        },
+    )
+    unsolved: float | None = field(
+        default=None,
+        metadata={
+            "help": "Greatest mean signal of a failed group, as a share of the signal's range (greso 0.11, "
+            "stat_sel 0.85: their sources)."
+        },
+    )
+    floor: float | None = field(
+        default=None,
+        metadata={
+            "help": "Least probability that a skipped or retired prompt is tried when its turn comes (greso "
+            "0.01, its code; retire 0.05 and pools 0.01, ours)."
+        },
+    )
+    revision_pass: int | None = field(
+        default=None,
+        metadata={
+            "help": "Pass over the pool, from 0, from which on retired prompts are back "
+            "(progressive_dropout: 29, the last of its code's 30 epochs)."
+        },
+    )
+    decay: float | None = field(
+        default=None,
+        metadata={
+            "help": "Weight of what was observed before at each new observation: 1 counts all alike, 0 only "
+            "the latest (mopps 1, its code; sec 0.5, from memory; stat_sel 0.99, ours)."
+        },
+    )
+    prior: float | None = field(
+        default=None,
+        metadata={
+            "help": "Successes, and failures, that a prompt starts with: a and b of its Beta (mopps: 1)."
+        },
+    )
+    skip_base: float | None = field(
+        default=None, metadata={"help": "GRESO's p at the start, for easy and hard prompts (its code: 0.5)."}
+    )
+    skip_step: float | None = field(
+        default=None, metadata={"help": "Change of GRESO's p after a training step (its code: 0.01)."}
+    )
+    skip_target: float | None = field(
+        default=None,
+        metadata={"help": "Share of groups without variance that GRESO lets through (its code: 0.25)."},
+    )
+    target_start: float | None = field(
+        default=None, metadata={"help": "AdaRFT's target difficulty at the start, 0 to 100 (its code: 0)."}
+    )
+    target_step: float | None = field(
+        default=None,
+        metadata={"help": "Greatest change of AdaRFT's target in a step, of 100 (its code: 50)."},
+    )
+    target_slope: float | None = field(
+        default=None,
+        metadata={"help": "How steeply AdaRFT's target answers to the mean signal (its code: 2)."},
+    )
+    temperature: float | None = field(
+        default=None,
+        metadata={"help": "Of SEC's softmax over categories, whose scores lie in 0 to 1 (0.2: ours)."},
+    )
+    hard_weight: float | None = field(
+        default=None,
+        metadata={"help": "Weight of a hard prompt beside a normal one's 1 (pools: 0.2, prime-rl)."},
+    )
+    easy_weight: float | None = field(
+        default=None,
+        metadata={"help": "Weight of an easy prompt beside a normal one's 1 (pools: 0.2, prime-rl)."},
     )
     value_backbone: str | None = field(
         default=None,
@@ -94,8 +214,33 @@ class CurriculumConfig:
                     f"{name} ({value}) must lie in 0 to 1: it is a share of the range from signal_min to "
                     "signal_max"
                 )
-        if self.value_learning_rate is not None and self.value_learning_rate <= 0:
-            raise ValueError(f"value_learning_rate ({self.value_learning_rate}) must be above 0")
+        for name in SHARES:
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(f"{name} ({value}) must lie in 0 to 1")
+        for name in ABOVE_ZERO:
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} ({value}) must be above 0")
+        for name in NOT_NEGATIVE:
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise ValueError(f"{name} ({value}) must be at least 0")
+        if self.oversample is not None and self.oversample < 1:
+            raise ValueError(
+                f"oversample ({self.oversample}) must be at least 1: a round is at least one batch"
+            )
+        if self.target_start is not None and not 0 <= self.target_start <= 100:
+            raise ValueError(f"target_start ({self.target_start}) must lie in 0 to 100, easy to hard")
+        if self.subset_share is not None and self.subset_share > 1:
+            raise ValueError(f"subset_share ({self.subset_share}) must be above 0 and at most 1")
+        if self.curriculum == "adarft" and self.target in (0.0, 1.0):
+            raise ValueError(
+                f"target ({self.target}) must lie between 0 and 1 for curriculum='adarft': at an end of the "
+                "range the mean signal can leave it on one side only"
+            )
+        if self.subset is not None and self.subset not in SUBSETS:
+            raise ValueError(f"subset ({self.subset!r}) must be one of {', '.join(SUBSETS)}")
         if self.fill is not None and self.fill not in FILLS:
             raise ValueError(f"fill ({self.fill!r}) must be one of {', '.join(FILLS)}")
         if self.value_backbone is not None and self.value_backbone not in BACKBONES:

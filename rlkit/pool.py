@@ -7,13 +7,20 @@ pass, whatever the selector then takes: uniform sampling is the stream itself.
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
 logger = logging.getLogger(__name__)
+
+MAX_LOOKS = 1 << 20
+"""Prompts that a draw looks at before it gives up finding admissible ones: a bound on its time (ours)."""
+
+
+Admission = Callable[[np.ndarray], np.ndarray]
+"""From (N,) pool indices to the probabilities, (N,), that each becomes a candidate when its turn comes."""
 
 
 class PromptPool:
@@ -32,9 +39,13 @@ class PromptPool:
         self.seed = seed
         self.visits_N = np.zeros(len(key_N), dtype=np.int32)
         self.last_step_N = np.full(len(key_N), -1, dtype=np.int32)
+        self.step = -1
+        """The latest step of `observe`; what counts by steps looks here."""
         self._pass = 0
         self._position = 0
         self._order: np.ndarray | None = None
+        self._sort_key_N: np.ndarray | None = None
+        self._carried_N: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.key_N)
@@ -51,6 +62,32 @@ class PromptPool:
         values = _column(self.rows, name)
         return None if values is None else np.asarray(values)
 
+    @property
+    def column_names(self) -> list[str]:
+        return _column_names(self.rows)
+
+    @property
+    def num_passes(self) -> int:
+        """Passes of the stream that are over."""
+        return self._pass
+
+    def sort_by(self, key_N: np.ndarray) -> None:
+        """Each pass of the stream goes by ascending key instead of at random; ties stay shuffled."""
+        self._sort_key_N, self._order = key_N, None
+
+    def _order_of_pass(self) -> np.ndarray:
+        """The present pass, (N,) indices: a function of the seed, the pass and the sort key alone."""
+        if self._order is None:
+            self._order = np.random.default_rng((self.seed, self._pass)).permutation(len(self))
+            if self._sort_key_N is not None:
+                self._order = self._order[np.argsort(self._sort_key_N[self._order], kind="stable")]
+        return self._order
+
+    def _advance(self, num: int) -> None:
+        self._position += num
+        if self._position >= len(self):
+            self._pass, self._position, self._order = self._pass + 1, 0, None
+
     def draw(self, num: int, exclude: np.ndarray) -> np.ndarray:
         """The next `num` prompts of the stream that are not in `exclude`; fewer where the pool has no more.
 
@@ -62,23 +99,56 @@ class PromptPool:
         parts: list[np.ndarray] = []
         missing = min(num, len(self) - len(exclude))
         while missing > 0:
-            if self._order is None:
-                self._order = np.random.default_rng((self.seed, self._pass)).permutation(len(self))
-            rest = self._order[self._position : self._position + missing]
-            self._position += len(rest)
+            rest = self._order_of_pass()[self._position : self._position + missing]
+            self._advance(len(rest))
             if taken is not None:
                 rest = rest[~taken[rest]]
             parts.append(rest)
             missing -= len(rest)
-            if self._position >= len(self):
-                self._pass, self._position, self._order = self._pass + 1, 0, None
-                if missing > 0:
-                    taken = np.zeros(len(self), dtype=bool) if taken is None else taken
-                    for part in parts:
-                        taken[part] = True
+            if self._position == 0 and missing > 0:
+                taken = np.zeros(len(self), dtype=bool) if taken is None else taken
+                for part in parts:
+                    taken[part] = True
         return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
 
+    def draw_admitted(
+        self, num: int, exclude: np.ndarray, admission: Admission, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As `draw`, but the stream goes on past prompts that are not admitted.
+
+        A prompt that the stream reaches is admitted with the probability that `admission` gives it; if it is
+        not, it waits for the next pass. A draw looks at no prompt twice and at `MAX_LOOKS` at most, so that
+        it may find fewer than `num`.
+
+        Returns:
+            The prompts admitted, those passed over, and the probabilities of these, in the stream's order.
+        """
+        taken = np.zeros(len(self), dtype=bool)
+        taken[exclude] = True
+        unseen = len(self) - len(exclude)
+        missing, looks = min(num, unseen), min(unseen, max(num, MAX_LOOKS))
+        admitted, passed_over, probabilities = ([np.empty(0, dtype=dtype)] for dtype in (int, int, float))
+        size = num
+        while missing > 0 and looks > 0:
+            index = self._order_of_pass()[self._position : self._position + min(size, looks)]
+            probability = admission(index)
+            fresh = ~taken[index]
+            admits = fresh & (rng.random(len(index)) < probability)
+            # What lies behind the last one wanted is left to the next draw.
+            ends = np.flatnonzero(admits)[missing - 1 : missing]
+            seen = slice(int(ends[0]) + 1) if len(ends) else slice(len(index))
+            index, probability, fresh, admits = index[seen], probability[seen], fresh[seen], admits[seen]
+            self._advance(len(index))
+            taken[index] = True
+            admitted.append(index[admits])
+            passed_over.append(index[fresh & ~admits])
+            probabilities.append(probability[fresh & ~admits])
+            missing, looks = missing - len(admitted[-1]), looks - int(fresh.sum())
+            size *= 2
+        return np.concatenate(admitted), np.concatenate(passed_over), np.concatenate(probabilities)
+
     def observe(self, index_P: np.ndarray, step: int) -> None:
+        self.step = step
         np.add.at(self.visits_N, index_P, 1)
         self.last_step_N[index_P] = step
 
@@ -124,6 +194,7 @@ class PromptPool:
         """
         self.check_state(state, allow_changed)
         old_key = np.asarray(state["key_N"])
+        self._carried_N = None
         if np.array_equal(old_key, self.key_N):
             self.visits_N = np.array(state["visits_N"], dtype=np.int32)
             self.last_step_N = np.array(state["last_step_N"], dtype=np.int32)
@@ -133,9 +204,21 @@ class PromptPool:
         known = np.isin(self.key_N, old_key)
         sorter = np.argsort(old_key)
         source = sorter[np.searchsorted(old_key, self.key_N[known], sorter=sorter)]
-        self.visits_N[known] = state["visits_N"][source]
-        self.last_step_N[known] = state["last_step_N"][source]
+        self._carried_N = np.full(len(self), -1)
+        self._carried_N[known] = source
+        self.visits_N = self.carried(state["visits_N"], 0)
+        self.last_step_N = self.carried(state["last_step_N"], -1)
         self.seed, self._pass, self._position, self._order = state["seed"], state["pass"] + 1, 0, None
+
+    def carried(self, old_N: np.ndarray, fill: float) -> np.ndarray:
+        """A per-prompt array of the checkpoint that this pool was restored from, in this pool's order.
+
+        Prompts that the checkpoint did not know get `fill`; with unchanged data it is a copy.
+        """
+        old_N = np.asarray(old_N)
+        if self._carried_N is None:
+            return old_N.copy()
+        return np.where(self._carried_N >= 0, old_N[self._carried_N], old_N.dtype.type(fill))
 
 
 def _column_names(rows: Sequence[Mapping[str, Any]]) -> list[str]:

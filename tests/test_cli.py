@@ -44,7 +44,7 @@ def test_simulate_prints_a_table_and_writes_every_step(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--preset", "plc"], "curriculum='plc' is not a preset; there are: uniform, dapo, odf, pcl, oracle"),
+        (["--preset", "plc"], "curriculum='plc' is not a preset; there are: uniform, dapo, odf, "),
         (["--prompts", "10"], "the pool has 10 prompts, fewer than the 32 of one batch"),
     ],
 )

@@ -198,3 +198,76 @@ def test_state_is_not_shared_with_the_pool_that_loads_it():
     second.load_state_dict(first.state_dict())
     second.observe(np.array([0]), step=9)
     np.testing.assert_array_equal(first.visits_N, [1, 0, 0, 1])
+
+
+PROBABILITIES = st.sampled_from([0.0, 0.1, 0.5, 1.0])
+
+
+@given(
+    admission=st.lists(PROBABILITIES, min_size=1, max_size=30),
+    draws=st.lists(st.tuples(st.integers(0, 12), st.sets(st.integers(0, 29), max_size=8)), max_size=8),
+)
+def test_an_admitted_draw_is_distinct_avoids_exclude_and_gives_up_only_after_all(admission, draws):
+    pool = numbered(len(admission))
+    probability_N = np.array(admission)
+    rng = np.random.default_rng(0)
+    for num, exclude in draws:
+        exclude = {index for index in exclude if index < len(pool)}
+        admitted, others, probability = pool.draw_admitted(
+            num, np.array(sorted(exclude), dtype=np.int64), lambda index_N: probability_N[index_N], rng
+        )
+        looked_at = [*admitted.tolist(), *others.tolist()]
+        assert len(set(looked_at)) == len(looked_at) and set(looked_at).isdisjoint(exclude)
+        assert len(admitted) <= num and (probability_N[admitted] > 0).all() and (probability < 1).all()
+        np.testing.assert_array_equal(probability, probability_N[others])
+        if len(admitted) < min(num, len(pool) - len(exclude)):
+            assert len(looked_at) == len(pool) - len(exclude)
+
+
+@given(st.integers(1, 30), st.lists(st.tuples(st.integers(0, 12), st.sets(st.integers(0, 29))), max_size=6))
+def test_admitting_everybody_is_the_plain_stream(num_prompts, draws):
+    plain, admitting = numbered(num_prompts), numbered(num_prompts)
+    rng = np.random.default_rng(0)
+    for num, exclude in draws:
+        exclude = np.array(sorted(index for index in exclude if index < num_prompts), dtype=np.int64)
+        drawn = admitting.draw_admitted(num, exclude, lambda index_N: np.ones(len(index_N)), rng)[0]
+        np.testing.assert_array_equal(drawn, plain.draw(num, exclude))
+
+
+@pytest.mark.parametrize("num", [1, 3, 10])
+def test_admitted_prompts_come_once_a_pass_and_the_surplus_waits(num):
+    pool, rng = numbered(40), np.random.default_rng(0)
+    drawn: list[int] = []
+    while len(drawn) + num <= 20:
+        drawn.extend(pool.draw_admitted(num, NOTHING, lambda index_N: 1.0 - index_N % 2, rng)[0].tolist())
+    assert len(set(drawn)) == len(drawn) and pool.num_passes == 0
+
+
+def test_a_draw_gives_up_after_its_greatest_number_of_looks(monkeypatch):
+    monkeypatch.setattr("rlkit.pool.MAX_LOOKS", 64)
+    pool = numbered(1000)
+    admitted, others, _ = pool.draw_admitted(
+        8, NOTHING, lambda index_N: np.zeros(len(index_N)), np.random.default_rng(0)
+    )
+    assert (len(admitted), len(others)) == (0, 64)
+
+
+def test_a_sorted_stream_goes_by_its_key_also_after_a_restore():
+    pool, restored = numbered(30), numbered(30, seed=9)
+    key_N = np.arange(30) // 10 * -1.0
+    for each in (pool, restored):
+        each.sort_by(key_N)
+    first = pool.draw(35, NOTHING)
+    assert (np.diff(key_N[first[:30]]) >= 0).all()
+    restored.load_state_dict(pool.state_dict())
+    np.testing.assert_array_equal(restored.draw(20, NOTHING), pool.draw(20, NOTHING))
+
+
+def test_carried_statistics_follow_their_prompts():
+    old = numbered(4)
+    changed = PromptPool([{"prompt": f"p{i}"} for i in (3, 9, 1)], np.array([3, 9, 1], dtype=np.uint64))
+    changed.load_state_dict(old.state_dict(), allow_changed=True)
+    np.testing.assert_array_equal(changed.carried(np.array([10.0, 11.0, 12.0, 13.0]), -1), [13, -1, 11])
+    same = numbered(4)
+    same.load_state_dict(old.state_dict())
+    np.testing.assert_array_equal(same.carried(np.array([1, 2, 3, 4]), 0), [1, 2, 3, 4])

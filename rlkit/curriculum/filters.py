@@ -11,7 +11,8 @@ from rlkit.types import INFORMATIVE_VARIANCE, Groups
 
 KEPT = "kept"
 UNSCORABLE = "unscorable"
-REASONS = (KEPT, "surplus", "all_high", "all_low", "too_easy", "too_hard", UNSCORABLE)
+LOW_VARIANCE = "low_variance"
+REASONS = (KEPT, "surplus", "all_high", "all_low", "too_easy", "too_hard", LOW_VARIANCE, UNSCORABLE)
 """What becomes of a group; "surplus" passed the filter after the batch was full."""
 
 Filter = Callable[[Groups], np.ndarray]
@@ -47,4 +48,34 @@ def band(groups: Groups, low: float = 0.2, high: float = 0.8) -> np.ndarray:
     reason_P[mean_P > high + 1e-9] = "too_easy"
     reason_P[mean_P < low - 1e-9] = "too_hard"
     reason_P[np.isnan(mean_P)] = UNSCORABLE
+    return reason_P
+
+
+def variance_floor(groups: Groups, floor: float = 0.8, width: float = 1.0) -> np.ndarray:
+    """Keeps groups whose unbiased variance is `floor` of the most possible, or more (VCRL, arXiv 2509.19803).
+
+    The most is that of a group half right: G / (4 (G - 1)) for even G, (G + 1) / (4 G) for odd, times the
+    squared `width` of the signal's range. 3 of 8 right: (15/56) / (16/56) = 0.94 -> "kept" at 0.8.
+    """
+    count_P, variance_P = groups.count_P, groups.variance_P
+    # Biased variances have the factor count / (count - 1) on both sides.
+    most_P = np.where(count_P % 2 == 0, 0.25, 0.25 * (1 - 1 / np.maximum(count_P, 1) ** 2.0)) * width**2
+    reason_P = keep_all(groups)
+    reason_P[variance_P < floor * most_P - 1e-9] = LOW_VARIANCE
+    reason_P[count_P == 1] = LOW_VARIANCE
+    reason_P[count_P == 0] = UNSCORABLE
+    return reason_P
+
+
+def top_variance(groups: Groups, share: float = 0.25) -> np.ndarray:
+    """Keeps the `share` of the groups, rounded up, with the most variance (LILO, arXiv 2502.12272).
+
+    For a binary signal the variance is p(1 - p). The only filter here that compares groups with each other.
+    """
+    reason_P = np.full(len(groups), LOW_VARIANCE, dtype=object)
+    scored_P = groups.count_P > 0
+    num = int(np.ceil(share * len(groups) - 1e-9))
+    best = np.argsort(np.where(scored_P, -groups.variance_P, np.inf), kind="stable")[:num]
+    reason_P[best] = KEPT
+    reason_P[~scored_P] = UNSCORABLE
     return reason_P

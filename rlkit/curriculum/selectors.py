@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from rlkit.curriculum.scale import Scale
 from rlkit.types import Prediction
 
 Selector = Callable[[Prediction, int, np.random.Generator], np.ndarray]
@@ -23,3 +24,30 @@ def nearest(prediction: Prediction, num: int, rng: np.random.Generator, target: 
     Ties fall in the order of the stream. Means [.9, .4, .55], num 2 -> [2, 1].
     """
     return np.argsort(np.abs(prediction.mean_N - target), kind="stable")[:num]
+
+
+def thompson(
+    prediction: Prediction,
+    num: int,
+    rng: np.random.Generator,
+    target: float = 0.5,
+    scale: Scale | None = None,
+) -> np.ndarray:
+    """The candidates whose draw g from Beta(a, b) is best by -(g - target)^2 (MoPPS, arXiv 2507.04632).
+
+    a and b are those of the Beta distribution with the predicted mean and standard error, so that a prompt of
+    which little is known is tried now and then. Target, as the draws, is a share of the signal's range.
+    """
+    scale = scale or Scale()
+    mean_N = scale.share(prediction.mean_N)
+    error_N = prediction.error_N / (scale.high - scale.low)
+    spread_N = mean_N * (1 - mean_N)
+    # Without an error, or with a greater one than a Beta can have, there is nothing to draw from.
+    possible = (error_N > 0) & (error_N**2 < spread_N)
+    strength_N = spread_N / np.where(possible, error_N, 1.0) ** 2 - 1
+    a_N, b_N = (
+        np.where(possible, mean_N * strength_N, 1.0),
+        np.where(possible, (1 - mean_N) * strength_N, 1.0),
+    )
+    drawn_N = np.where(possible, rng.beta(a_N, b_N), mean_N)
+    return np.argsort(np.abs(drawn_N - target), kind="stable")[:num]

@@ -10,6 +10,7 @@ together; it is no evidence that a real policy learns so.
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,10 @@ from rlkit.types import Batch, Groups, Proposal
 
 FEATURE_NOISE_SD = 0.5
 """Logits of error in what `SimulatedHost.features` shows of a difficulty."""
+PASS_RATE_ROLLOUTS = 16
+"""Completions behind each simulated row's `pass_rate`."""
+CATEGORY_BOUNDS = np.array([-0.7, 0.0, 0.7])
+"""Between the simulated categories, in standard deviations of the difficulties: four of about a quarter."""
 
 
 @dataclass
@@ -56,11 +61,26 @@ class SimulatedHost:
 
     def __init__(self, config: SimulationConfig):
         self.config = config
-        # Three streams of their own: features must not be told the difficulties by a shared seed.
-        difficulties, noise, self._coins = np.random.default_rng(config.seed).spawn(3)
+        # Streams of their own: features must not be told the difficulties by a shared seed.
+        difficulties, noise, self._coins, past = np.random.default_rng(config.seed).spawn(4)
         self.difficulty_N = difficulties.normal(0.0, config.difficulty_sd, config.num_prompts)
         self._looks_N = self.difficulty_N + noise.normal(0.0, FEATURE_NOISE_SD, config.num_prompts)
         self.ability = 0.0
+        p_N = self.truth(np.arange(config.num_prompts))
+        self._pass_rate_N = past.binomial(PASS_RATE_ROLLOUTS, p_N) / PASS_RATE_ROLLOUTS
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The prompts with what a data set might say of them: a measured `pass_rate` of the first policy, and
+        a `category` by how difficult they look."""
+        bounds = CATEGORY_BOUNDS * self.config.difficulty_sd
+        names = np.array([f"category {number}" for number in range(len(bounds) + 1)])
+        category_N = names[np.searchsorted(bounds, self._looks_N)]
+        return [
+            {"prompt": f"simulated prompt {number}", "pass_rate": rate, "category": category}
+            for number, (rate, category) in enumerate(
+                zip(self._pass_rate_N.tolist(), category_N.tolist(), strict=True)
+            )
+        ]
 
     def whole(self, num: int) -> int:
         return num
@@ -107,8 +127,7 @@ def simulate(
     """
     config.validate()
     host = SimulatedHost(config)
-    rows = [{"prompt": f"simulated prompt {number}"} for number in range(config.num_prompts)]
-    pool = PromptPool(rows, np.arange(config.num_prompts, dtype=np.uint64), seed=config.seed)
+    pool = PromptPool(host.rows(), np.arange(config.num_prompts, dtype=np.uint64), seed=config.seed)
     curriculum.bind(pool, host, config.groups_per_step)
     everything = np.arange(len(pool))
     history = []

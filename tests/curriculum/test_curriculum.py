@@ -17,7 +17,7 @@ from rlkit.curriculum.filters import keep_all, zero_variance
 from rlkit.curriculum.selectors import in_order, nearest
 from rlkit.hosts.simulated import SimulatedHost, SimulationConfig
 from rlkit.pool import make_pool
-from rlkit.types import Groups
+from rlkit.types import Groups, Prediction
 
 NOTHING = np.empty(0, dtype=np.int64)
 GROUPS = 8
@@ -28,7 +28,14 @@ def host_of(num_prompts: int = 200) -> SimulatedHost:
 
 
 def pool_of(prompts):
-    return make_pool([{"prompt": f"prompt {name}"} for name in prompts], seed=4)
+    """Rows with the columns that presets look at; pass rates cover 0 and 1."""
+    return make_pool(
+        [
+            {"prompt": f"prompt {name}", "pass_rate": 7 * name % 11 / 10, "category": f"kind {name % 3}"}
+            for name in prompts
+        ],
+        seed=4,
+    )
 
 
 def bound(config, host, num_groups=GROUPS) -> Curriculum:
@@ -201,12 +208,12 @@ def test_resuming_with_another_preset_says_both():
     assert "resume with the checkpoint's" in str(error.value)
 
 
-def resumed_on(prompts, allow_changed_data) -> Curriculum:
+def resumed_on(prompts, allow_changed_data, name="uniform") -> Curriculum:
     host = host_of()
-    first = bound("uniform", host)
+    first = bound(name, host)
     for _ in range(3):
         step(first, host)
-    second = build_curriculum("uniform")
+    second = build_curriculum(name)
     second.bind(pool_of(prompts), host_of(len(prompts)), GROUPS)
     second.load_state_dict(first.state_dict(), allow_changed_data)
     assert second.step == 3
@@ -220,7 +227,138 @@ def test_resuming_with_changed_data_is_an_error():
         resumed_on(range(100, 250), allow_changed_data=False)
 
 
-def test_resuming_with_changed_data_keeps_what_is_known_if_the_user_says_so():
-    curriculum = resumed_on(range(100, 250), allow_changed_data=True)
+@pytest.mark.parametrize("name", PRESETS)
+def test_resuming_with_changed_data_keeps_what_is_known_if_the_user_says_so(name):
+    curriculum = resumed_on(range(100, 250), allow_changed_data=True, name=name)
     host = host_of(150)
-    assert len(step(curriculum, host).groups) == GROUPS
+    assert len(step(curriculum, host).groups) >= GROUPS
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if name != "pcl"])
+def test_state_round_trips_exactly(name, tmp_path):
+    host = host_of()
+    first, second = bound(name, host), bound(name, host)
+    for _ in range(6):
+        step(first, host)
+    save_state(tmp_path, "curriculum", first.state_dict())
+    second.load_state_dict(load_state(tmp_path, "curriculum"))
+    np.testing.assert_equal(second.state_dict(), first.state_dict())
+
+
+@pytest.mark.parametrize("name", ["mopps", "retire", "pools", "greso"])
+def test_per_prompt_statistics_follow_their_prompts_into_changed_data(name):
+    host = host_of()
+    first = bound(name, host)
+    for _ in range(20):
+        step(first, host)
+    second = build_curriculum(name)
+    second.bind(pool_of(range(250, 40, -1)), host_of(210), GROUPS)
+    second.load_state_dict(first.state_dict(), True)
+    for key, new in second.estimator.state_dict().items():
+        if key.endswith("_N"):
+            old = first.estimator.state_dict()[key]
+            expected = [old[prompt] if prompt < 200 else 0 for prompt in range(250, 40, -1)]
+            np.testing.assert_array_equal(new, expected)
+
+
+def test_numbers_of_a_preset_that_changed_are_told_on_resume(caplog):
+    state = bound("mopps", host_of()).state_dict()
+    with caplog.at_level(logging.WARNING, logger="rlkit"):
+        bound(CurriculumConfig("mopps", decay=0.5), host_of()).load_state_dict(state)
+    assert "resuming with other numbers than the checkpoint's: decay 1.0 -> 0.5" in caplog.messages
+
+
+class Graded(Neutral):
+    """Predicts the variance that a table has for each prompt."""
+
+    def __init__(self, variance_N):
+        self.variance_N = np.asarray(variance_N, dtype=float)
+
+    def predict(self, index_N):
+        neutral = Prediction.neutral(len(index_N))
+        return Prediction(neutral.mean_N, self.variance_N[index_N], neutral.error_N)
+
+
+def admitting(probability_N, variance_N, **numbers) -> Curriculum:
+    probability_N = np.asarray(probability_N, dtype=float)
+    curriculum = Curriculum(
+        Graded(variance_N), in_order, keep_all, admission=lambda index_N: probability_N[index_N], **numbers
+    )
+    curriculum.bind(pool_of(range(len(probability_N))), host_of(len(probability_N)), 1)
+    return curriculum
+
+
+def test_where_too_few_are_admitted_the_least_bad_follow_and_are_counted():
+    curriculum = admitting([0, 1, 0, 1e-9, 0, 0], [0.1, 0, 0.2, 0, 0.05, 0])
+    proposal = curriculum.propose(4, NOTHING)
+    # The admitted one, the one that might have been, then those with the most variance predicted.
+    assert proposal.index_P.tolist() == [1, 3, 2, 0]
+    metrics = curriculum.metrics()
+    assert (metrics["admission/admitted"], metrics["admission/forced"]) == (1, 3)
+    assert metrics["admission/passed_over"] == 2
+    assert curriculum.propose(3, np.array([1, 3])).index_P.tolist() == [2, 0, 4]
+
+
+@settings(max_examples=50)
+@given(
+    probability=st.lists(st.sampled_from([0.0, 0.2, 1.0]), min_size=2, max_size=30),
+    nums=st.lists(st.integers(1, 12), min_size=1, max_size=5),
+    exclude=st.sets(st.integers(1, 29)),
+)
+def test_an_admitting_proposal_is_as_large_as_it_can_be_and_repeats(probability, nums, exclude):
+    probability[0] = 1.0
+    exclude = np.array(sorted(index for index in exclude if index < len(probability)), dtype=np.int64)
+    first, second = (admitting(probability, np.zeros(len(probability)), seed=3) for _ in range(2))
+    for num in nums:
+        proposal = first.propose(num, exclude)
+        chosen = proposal.index_P.tolist()
+        assert len(set(chosen)) == len(chosen) == min(num, len(probability) - len(exclude))
+        assert set(chosen).isdisjoint(exclude.tolist())
+        np.testing.assert_array_equal(second.propose(num, exclude).index_P, chosen)
+    assert first.metrics() == second.metrics()
+
+
+def test_a_run_whose_prompts_are_all_retired_goes_on():
+    curriculum = build_curriculum(CurriculumConfig("retire", floor=0.0, mastered=0.0))
+    host = host_of(40)
+    curriculum.bind(pool_of(range(40)), host, GROUPS)
+    for _ in range(8):
+        assert len(step(curriculum, host).groups) == GROUPS
+    metrics = curriculum.metrics()
+    assert metrics["retire/retired"] == 1.0 and metrics["admission/forced"] == 3 * GROUPS
+
+
+def test_a_round_oversamples_from_the_first_one_on():
+    curriculum = Curriculum(Neutral(), in_order, keep_all, oversample=4.0)
+    assert (curriculum.round_size(8, 8), curriculum.round_size(3, 8)) == (32, 12)
+    assert Curriculum(Neutral(), in_order, keep_all, oversample=1.5).round_size(256, 256) == 384
+
+
+def test_lilo_rolls_out_four_batches_and_trains_on_their_most_varied_groups():
+    curriculum, host = bound("lilo", host_of()), host_of()
+    for _ in range(5):
+        batch = step(curriculum, host)
+        assert (len(batch.groups), batch.num_rounds, batch.fill) == (4 * GROUPS, 1, "full")
+        left = np.setdiff1d(np.arange(4 * GROUPS), batch.chosen_B)
+        variance_P = batch.groups.variance_P
+        assert variance_P[batch.chosen_B].min() >= variance_P[left].max()
+
+
+def test_the_warmup_filter_holds_for_the_first_steps():
+    curriculum = bound(CurriculumConfig("vcrl", warmup_steps=2, max_rounds=1), host_of())
+    eighths = (np.arange(8) < np.arange(9)[:, None]).astype(float)
+    groups = Groups(np.arange(9), eighths, eighths, eighths)
+    kept = []
+    for _ in range(3):
+        proposal = curriculum.propose(9, NOTHING)
+        kept.append(np.flatnonzero(curriculum.observe(groups, proposal) == "kept").tolist())
+        curriculum.step += 1
+    assert kept == [[1, 2, 3, 4, 5, 6, 7]] * 2 + [[3, 4, 5]]
+
+
+@pytest.mark.parametrize("name", ["reinforce_rej", "retire"])
+def test_a_filter_without_refill_shrinks_the_batch(name):
+    curriculum, host = bound(name, host_of()), host_of()
+    batch = step(curriculum, host)
+    assert (batch.num_rounds, batch.fill, len(batch.groups)) == (1, "shrink", GROUPS)
+    np.testing.assert_array_equal(batch.trained_P, batch.groups.informative_P)

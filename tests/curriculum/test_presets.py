@@ -1,6 +1,7 @@
 """Guards the presets: what a name stands for, that its numbers can be set, that a wrong name is told."""
 
 import logging
+import re
 from dataclasses import fields
 
 import numpy as np
@@ -29,7 +30,7 @@ def chosen_means(curriculum, means, num=1) -> list[float]:
 def test_an_unknown_preset_lists_those_that_exist():
     with pytest.raises(ValueError) as error:
         build_curriculum("plc")
-    assert str(error.value) == "curriculum='plc' is not a preset; there are: uniform, dapo, odf, pcl, oracle"
+    assert str(error.value) == f"curriculum='plc' is not a preset; there are: {', '.join(PRESETS)}"
 
 
 def test_every_number_of_a_preset_is_a_field_and_every_preset_has_a_source():
@@ -45,6 +46,65 @@ def test_published_numbers():
     assert (resolve_config("odf").band_low, resolve_config("odf").band_high) == (0.2, 0.8)
     for name, rounds in {"uniform": 1, "pcl": 1, "oracle": 1, "dapo": 10, "odf": 10}.items():
         assert (resolve_config(name).max_rounds, resolve_config(name).fill) == (rounds, "top_up")
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        ("hard_examples", {"subset": "hard", "subset_share": 0.1}),
+        ("progressive_dropout", {"mastered": 0.3, "decay": 0.0, "floor": 0.0, "revision_pass": 29}),
+        (
+            "greso",
+            {"skip_base": 0.5, "skip_step": 0.01, "skip_target": 0.25, "floor": 0.01, "max_rounds": 10},
+        ),
+        ("greso", {"mastered": 0.98, "unsolved": 0.11, "oversample": 384 / 256}),
+        ("mopps", {"prior": 1.0, "decay": 1.0, "candidates": 16, "target": 0.5}),
+        ("adarft", {"target": 0.5, "target_slope": 2.0, "target_step": 50.0, "target_start": 0.0}),
+        ("sec", {"decay": 0.5, "temperature": 0.2}),
+        ("stat_sel", {"unsolved": 0.85}),
+        ("pools", {"band_low": 0.25, "band_high": 0.75, "hard_weight": 0.2, "easy_weight": 0.2}),
+        ("retire", {"mastered": 0.9, "decay": 1.0, "fill": "shrink"}),
+        ("lilo", {"oversample": 4.0, "max_rounds": 1}),
+        ("vcrl", {"variance_floor": 0.8, "warmup_variance_floor": 0.3, "warmup_steps": 20}),
+        ("reinforce_rej", {"max_rounds": 1, "fill": "shrink"}),
+    ],
+)
+def test_numbers_of_the_papers(name, numbers):
+    config = resolve_config(name)
+    assert {field: getattr(config, field) for field in numbers} == numbers
+
+
+OTHERWISE = {
+    **dict.fromkeys(("mastered", "unsolved", "decay", "floor", "variance_floor"), 0.7),
+    **dict.fromkeys(("band_low", "warmup_variance_floor", "target", "hard_weight", "easy_weight"), 0.4),
+    **dict.fromkeys(("skip_base", "skip_step", "skip_target", "subset_share", "temperature"), 0.3),
+    **dict.fromkeys(("candidates", "max_rounds", "warmup_steps", "revision_pass", "value_hidden"), 7),
+    **dict.fromkeys(("value_steps", "value_buffer"), 7),
+    **dict.fromkeys(("oversample", "prior", "target_start", "target_step", "target_slope"), 3.0),
+    **{"fill": "error", "subset": "easy", "value_backbone": "text", "band_high": 0.9},
+    **{"value_learning_rate": 0.1},
+}
+"""A value of each number that no preset has by itself."""
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [(name, field) for name in PRESETS for field in PRESETS[name].numbers]
+)
+def test_each_number_reaches_the_part_it_is_of(name, field):
+    changed = build_curriculum(CurriculumConfig(name, **{field: OTHERWISE[field]}))
+    plain = make_up(build_curriculum(name))
+    assert make_up(changed) != plain == make_up(build_curriculum(name))
+
+
+def make_up(curriculum) -> str:
+    """What a curriculum is made of, its own record of the settings left out."""
+    parts = {
+        name: value
+        for name, value in vars(curriculum).items()
+        if name not in ("admission", "_preset_numbers")
+    }
+    estimator = getattr(curriculum.estimator, "__dict__", {})
+    return re.sub(r"0x[0-9A-Fa-f]+", "", repr((parts, estimator)))
 
 
 def test_numbers_set_by_hand_win_over_the_presets():
@@ -113,3 +173,32 @@ def test_each_preset_does_what_it_is_for(caplog):
     accuracy = {name: run[-1]["accuracy"] for name, run in runs.items()}
     assert accuracy["uniform"] < accuracy["pcl"] < accuracy["oracle"]
     assert accuracy["uniform"] < accuracy["dapo"] and accuracy["uniform"] < accuracy["odf"]
+
+
+def test_history_saves_rollouts_of_prompts_without_variance():
+    """On a pool that is seen several times, what skips or picks by history has more informative groups."""
+    config = SimulationConfig(num_prompts=160, num_steps=40, groups_per_step=16, seed=2)
+    runs = {
+        name: simulate(build_curriculum(name), config)
+        for name in ("uniform", "dapo", "greso", "mopps", "pools")
+    }
+    late = {name: np.mean([row["effective_ratio"] for row in run[20:]]) for name, run in runs.items()}
+    assert late["mopps"] > late["pools"] > late["uniform"]
+    spent = {name: run[-1]["rollouts/spent_total"] for name, run in runs.items()}
+    assert spent["greso"] < 0.9 * spent["dapo"]
+
+
+def test_adarft_starts_easy_and_gets_harder():
+    run = simulate(build_curriculum("adarft"), POOL)
+    targets = [row["moving_target/difficulty"] for row in run]
+    assert targets[0] > 20 and min(targets[5:]) > 0 and max(targets[5:]) < 100
+    assert run[0]["signal/all"] > 0.9 and abs(np.mean([row["signal/all"] for row in run[5:]]) - 0.5) < 0.15
+
+
+def test_sec_leaves_the_categories_that_teach_nothing():
+    run = simulate(build_curriculum("sec"), POOL)
+    assert run[-1]["sec/entropy"] < 0.8 * np.log(4)
+    late = np.mean([row["effective_ratio"] for row in run[10:]])
+    assert late > np.mean(
+        [row["effective_ratio"] for row in simulate(build_curriculum("uniform"), POOL)[10:]]
+    )

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkit.curriculum.selectors import in_order, nearest
+from rlkit.curriculum.scale import Scale
+from rlkit.curriculum.selectors import in_order, nearest, thompson
 from rlkit.types import Prediction
 
 
@@ -45,7 +46,7 @@ def test_in_order_is_the_head_of_the_stream():
     np.testing.assert_array_equal(in_order(predicted([0.9]), 2, rng), [0])
 
 
-@pytest.mark.parametrize("select", [in_order, nearest])
+@pytest.mark.parametrize("select", [in_order, nearest, thompson])
 @given(means=st.lists(st.floats(0, 1), max_size=30), num=st.integers(0, 40), seed=st.integers(0, 3))
 def test_a_choice_is_distinct_candidates_as_many_as_there_are_and_deterministic(select, means, num, seed):
     chosen = select(predicted(means), num, np.random.default_rng(seed))
@@ -64,3 +65,38 @@ def test_nobody_left_out_is_nearer_than_one_who_was_chosen(means, num, target):
     chosen = nearest(predicted(means), num, np.random.default_rng(0), target=target)
     left = np.setdiff1d(np.arange(len(means)), chosen)
     assert not len(left) or distance[left].min() >= distance[chosen].max()
+
+
+def beta(a, b, scale=None) -> Prediction:
+    """What is predicted of prompts with these posteriors."""
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    mean, spread = a / (a + b), a * b / (a + b) / (a + b + 1)
+    return (scale or Scale()).prediction(mean, spread, np.sqrt(spread / (a + b)))
+
+
+@given(
+    # Above 1, where NumPy's way of drawing does not switch over a rounding error.
+    counts=st.lists(st.tuples(st.floats(1.1, 50), st.floats(1.1, 50)), min_size=1, max_size=20),
+    num=st.integers(0, 20),
+    target=st.floats(0, 1),
+    low=st.floats(-2, 1),
+)
+def test_thompson_draws_from_the_posterior_and_takes_the_nearest(counts, num, target, low):
+    a, b = np.transpose(counts)
+    scale = Scale(low, low + 3.0)
+    chosen = thompson(beta(a, b, scale), num, np.random.default_rng(4), target=target, scale=scale)
+    drawn = np.random.default_rng(4).beta(a, b)
+    best = np.sort((drawn - target) ** 2)[:num]
+    np.testing.assert_allclose((drawn[chosen] - target) ** 2, best, atol=1e-6)
+
+
+def test_thompson_tries_what_is_little_known_now_and_then_and_what_is_known_well_rarely():
+    prediction = beta([1, 4, 90], [1, 4, 10])  # unknown, about one half, certainly easy
+    rng = np.random.default_rng(0)
+    firsts = np.bincount([thompson(prediction, 1, rng)[0] for _ in range(2000)], minlength=3) / 2000
+    assert 0.2 < firsts[0] < firsts[1] and firsts[2] < 0.01
+
+
+def test_thompson_takes_certain_predictions_at_their_word():
+    chosen = thompson(predicted([0.9, 0.4, 0.55]), 2, np.random.default_rng(0))
+    np.testing.assert_array_equal(chosen, [2, 1])

@@ -88,6 +88,18 @@ def test_runs_repeat_and_seeds_differ(name):
     assert outcome(0) == outcome(0) != outcome(1)
 
 
+def test_rows_hold_a_measured_rate_of_the_first_policy_and_a_category_that_tells_of_it():
+    host = SimulatedHost(SimulationConfig(num_prompts=4000))
+    rows = host.rows()
+    rate_N = np.array([row["pass_rate"] for row in rows])
+    np.testing.assert_array_equal(rate_N * 16, np.round(rate_N * 16))
+    p_N = host.truth(np.arange(4000))
+    assert np.mean((rate_N - p_N) ** 2) == pytest.approx(np.mean(p_N * (1 - p_N) / 16), rel=0.1)
+    names, code_N = np.unique([row["category"] for row in rows], return_inverse=True)
+    assert len(names) == 4 and np.bincount(code_N).min() / 4000 > 0.2
+    assert (np.diff([p_N[code_N == code].mean() for code in range(4)]) < 0).all()
+
+
 def test_a_row_a_step_with_the_funnel_the_calibration_and_the_truth():
     history = simulate(build_curriculum("dapo"), SMALL)
     assert [row["step"] for row in history] == [1, 2, 3, 4, 5]

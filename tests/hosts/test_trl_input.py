@@ -27,7 +27,7 @@ def rows(num=16, **columns):
 
 
 BAD = {
-    "unknown preset": ({"curriculum": "dpo"}, "curriculum='dpo' is not a preset.*uniform, dapo, odf, pcl"),
+    "unknown preset": ({"curriculum": "dpo"}, "curriculum='dpo' is not a preset.*uniform, dapo, odf, "),
     "impossible number": (
         {"curriculum": CurriculumConfig(curriculum="pcl", candidates=0)},
         r"candidates \(0\) must be at least 1",

@@ -21,6 +21,10 @@ JOBS = {
     "uniform": ({"curriculum": "uniform"}, 4, 16, STEPS),
     "dapo": ({"curriculum": "dapo"}, 4, 16, SAVING),
     "pcl": ({"curriculum": "pcl"}, 4, 16, SAVING),
+    "greso": ({"curriculum": "greso"}, 4, 16, SAVING),
+    "mopps": ({"curriculum": "mopps", "candidates": 4}, 4, 16, STEPS),
+    "sec": ({"curriculum": "sec"}, 4, 16, STEPS),
+    "lilo": ({"curriculum": "lilo"}, 4, 16, STEPS),
     "pcl-text": ({"curriculum": "pcl", "value_backbone": "text"}, 4, 16, STEPS),
     "cycle": ({"curriculum": "dapo"}, 4, 16, MID_CYCLE),
     "shrink": (
@@ -36,7 +40,7 @@ JOBS = {
     # The filter keeps an odd number, and an odd number of groups of three cannot be shared equally.
     "odd-refill": ({"curriculum": "odf", "band_low": 0.3, "band_high": 0.6}, 3, 18, STEPS),
 }
-RESUMED = ("dapo", "pcl", "cycle")
+RESUMED = ("dapo", "greso", "pcl", "cycle")
 
 
 def launch(num_processes, folder, names, resume=None):

@@ -10,6 +10,7 @@ import torch
 from tiny_trl import even_start, ledger_rows, losses, make_data, make_trainer, metrics, share_of_ones, weights
 from transformers import TrainerCallback
 
+import rlkit
 from rlkit import CurriculumConfig
 from rlkit.checkpoint import last_checkpoint
 
@@ -71,6 +72,12 @@ def timeless(row):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_resume(tmp_path, preset):
     assert_resumes_exactly(tmp_path, PRESETS[preset])
+
+
+@SLOW
+@pytest.mark.parametrize("preset", sorted(rlkit.PRESETS.keys() - PRESETS.keys()))
+def test_resume_of_the_other_presets(tmp_path, preset):
+    assert_resumes_exactly(tmp_path, preset)
 
 
 CYCLES = {

@@ -57,10 +57,15 @@ def make_model(seed: int = 0) -> Qwen2ForCausalLM:
 
 
 def make_data(num: int = 64) -> Dataset:
-    """Prompts "000=", "001=" and so on, with columns that rewards and the oracle look at."""
+    """Prompts "000=", "001=" and so on, with columns that rewards and presets look at."""
     return Dataset.from_list(
         [
-            {"prompt": f"{i:03d}=", "answer": str(i % 10), "pass_rate": round(success_rate(f"{i:03d}="), 3)}
+            {
+                "prompt": f"{i:03d}=",
+                "answer": str(i % 10),
+                "pass_rate": round(success_rate(f"{i:03d}="), 3),
+                "category": f"tens {i // 10}",
+            }
             for i in range(num)
         ]
     )

@@ -1,0 +1,73 @@
+"""The presets: each a published combination of estimator, selector and filter under one name.
+
+`numbers` are the fields of `CurriculumConfig` that the preset sets; each can be set otherwise. Where the
+paper's value was not found, the comment beside it says that it is ours. docs/presets.md is their table.
+"""
+
+import logging
+
+from rlkit.config import CurriculumConfig
+from rlkit.curriculum.curriculum import Curriculum
+from rlkit.curriculum.presets.filtering import FILTERING
+from rlkit.curriculum.presets.history import HISTORY
+from rlkit.curriculum.presets.predicting import PREDICTING
+from rlkit.curriculum.presets.preset import Parts, Preset, Truth
+from rlkit.curriculum.presets.static import STATIC
+
+__all__ = ["PRESETS", "Parts", "Preset", "Truth", "build_curriculum", "resolve_config"]
+
+logger = logging.getLogger(__name__)
+
+PRESETS: dict[str, Preset] = {**FILTERING, **STATIC, **HISTORY, **PREDICTING}
+
+PRESET_FIELDS = sorted({name for preset in PRESETS.values() for name in preset.numbers})
+
+
+def resolve_config(curriculum: "str | CurriculumConfig") -> CurriculumConfig:
+    """The settings of a preset with what was set by hand, checked.
+
+    Raises:
+        ValueError: the preset does not exist, or a number is impossible.
+    """
+    config = CurriculumConfig(curriculum=curriculum) if isinstance(curriculum, str) else curriculum
+    if config.curriculum not in PRESETS:
+        raise ValueError(f"curriculum={config.curriculum!r} is not a preset; there are: {', '.join(PRESETS)}")
+    resolved = config.resolve(PRESETS[config.curriculum].numbers)
+    resolved.validate()
+    return resolved
+
+
+def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None = None) -> Curriculum:
+    """The curriculum of a preset.
+
+    Args:
+        curriculum: a preset's name, or settings that name one.
+        truth: for `oracle`: from (N,) pool indices to (N,) success rates now, where the data has no
+            `pass_rate` column.
+
+    Example: `build_curriculum(CurriculumConfig(curriculum="pcl", candidates=8))`.
+    """
+    config = resolve_config(curriculum)
+    preset = PRESETS[config.curriculum]
+    unused = [name for name in PRESET_FIELDS if getattr(config, name) is not None]
+    unused = [name for name in unused if name not in preset.numbers]
+    if unused:
+        logger.warning("curriculum=%r does not use %s; it is ignored", config.curriculum, ", ".join(unused))
+    parts = preset.parts(config, truth)
+    used = preset.numbers.keys()
+    return Curriculum(
+        parts.estimator,
+        parts.selector,
+        parts.filter,
+        candidates=config.candidates,  # type: ignore[arg-type]
+        max_rounds=config.max_rounds,  # type: ignore[arg-type]
+        fill=config.fill,  # type: ignore[arg-type]
+        admission=parts.admission,
+        oversample=config.oversample if "oversample" in used else 1.0,  # type: ignore[arg-type]
+        warmup_filter=parts.warmup_filter,
+        warmup_steps=config.warmup_steps if "warmup_steps" in used else 0,  # type: ignore[arg-type]
+        numbers={name: getattr(config, name) for name in preset.numbers},
+        seed=config.curriculum_seed or 0,
+        name=config.curriculum,
+        signal=config.curriculum_signal,
+    )

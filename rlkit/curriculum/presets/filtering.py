@@ -1,0 +1,71 @@
+"""Presets that take prompts as they come and decide after the rollouts, and plain GRPO, which does not."""
+
+from functools import partial
+
+from rlkit.curriculum.estimators.neutral import Neutral
+from rlkit.curriculum.filters import band, top_variance, variance_floor, zero_variance
+from rlkit.curriculum.presets.preset import ONE_ROUND, REFILL, Parts, Preset, scale_of
+
+FILTERING: dict[str, Preset] = {
+    "uniform": Preset(
+        rule="shuffled passes over the pool, every group is trained on",
+        paper="plain GRPO (arXiv 2402.03300)",
+        numbers=ONE_ROUND,
+        parts=lambda config, truth: Parts(Neutral()),
+    ),
+    "dapo": Preset(
+        rule="drop groups with no variance, roll out more until the batch is full",
+        paper="DAPO's dynamic sampling (arXiv 2503.14476)",
+        numbers=REFILL,
+        parts=lambda config, truth: Parts(Neutral(), filter=zero_variance),
+    ),
+    "odf": Preset(
+        rule="keep groups with a mean inside a band about one half, refill",
+        paper="balanced online difficulty filtering (Bae et al., arXiv 2504.03380)",
+        # An example that secondary sources give; the paper's grid was not found.
+        numbers={**REFILL, "band_low": 0.2, "band_high": 0.8},
+        parts=lambda config, truth: Parts(
+            Neutral(),
+            filter=partial(
+                band,
+                low=scale_of(config).value(config.band_low),  # type: ignore[arg-type]
+                high=scale_of(config).value(config.band_high),  # type: ignore[arg-type]
+            ),
+        ),
+    ),
+    "lilo": Preset(
+        rule="roll out 4 times the batch, train on the groups with the greatest p(1-p)",
+        paper="LILO (arXiv 2502.12272)",
+        # The paper's pool of 4 batches (8 late in its GSM8K runs).
+        numbers={**ONE_ROUND, "oversample": 4.0},
+        parts=lambda config, truth: Parts(
+            Neutral(),
+            filter=partial(top_variance, share=1 / config.oversample),  # type: ignore[operator]
+        ),
+    ),
+    "vcrl": Preset(
+        rule="keep groups whose variance is a share kappa of the greatest possible, refill from the stream",
+        paper="VCRL (arXiv 2509.19803), without its memory bank",
+        # All from memory of the paper: 0.3 in the first 20 steps, then 0.8.
+        numbers={**REFILL, "variance_floor": 0.8, "warmup_variance_floor": 0.3, "warmup_steps": 20},
+        parts=lambda config, truth: Parts(
+            Neutral(),
+            filter=partial(
+                variance_floor,
+                floor=config.variance_floor,  # type: ignore[arg-type]
+                width=scale_of(config).high - scale_of(config).low,
+            ),
+            warmup_filter=partial(
+                variance_floor,
+                floor=config.warmup_variance_floor,  # type: ignore[arg-type]
+                width=scale_of(config).high - scale_of(config).low,
+            ),
+        ),
+    ),
+    "reinforce_rej": Preset(
+        rule="drop groups with no variance and train on what is left, without a refill",
+        paper="Reinforce-Rej (arXiv 2504.11343), its filter alone: the loss is the trainer's",
+        numbers={**ONE_ROUND, "fill": "shrink"},
+        parts=lambda config, truth: Parts(Neutral(), filter=zero_variance),
+    ),
+}

@@ -1,0 +1,50 @@
+"""Presets that predict each candidate's success before it is rolled out."""
+
+from functools import partial
+from typing import Any
+
+from rlkit.config import CurriculumConfig
+from rlkit.curriculum.estimators import Estimator
+from rlkit.curriculum.estimators.oracle import Oracle
+from rlkit.curriculum.presets.preset import ONE_ROUND, Parts, Preset, picked, scale_of
+from rlkit.curriculum.selectors import nearest
+
+
+def _value_model(config: CurriculumConfig) -> Estimator:
+    # torch loads here, and nowhere else in the curriculum.
+    from rlkit.curriculum.estimators.value_model import ValueModel
+
+    numbers: dict[str, Any] = {name.removeprefix("value_"): getattr(config, name) for name in VALUE_MODEL}
+    scale = scale_of(config)
+    return ValueModel(
+        **numbers, signal_min=scale.low, signal_max=scale.high, seed=config.curriculum_seed or 0
+    )
+
+
+# The paper's head and its learning rate were not found: these are ours, from the addition task (LOG.md).
+VALUE_MODEL = {
+    "value_backbone": "policy",
+    "value_hidden": 64,
+    "value_learning_rate": 3e-3,
+    "value_steps": 8,
+    "value_buffer": 16,
+}
+
+PREDICTING: dict[str, Preset] = {
+    "pcl": Preset(
+        rule="a value model learned online predicts each mean; take the m of k*m candidates nearest 0.5",
+        paper="Prompt Curriculum Learning (Gao et al., arXiv 2510.01135)",
+        numbers={**ONE_ROUND, "candidates": 4, "target": 0.5, **VALUE_MODEL},
+        parts=lambda config, truth: Parts(
+            _value_model(config),
+            partial(nearest, target=scale_of(config).value(config.target)),  # type: ignore[arg-type]
+        ),
+    ),
+    "oracle": Preset(
+        rule="as pcl, but with the true success rates: the limit of what choosing can gain",
+        paper="ours",
+        numbers={**ONE_ROUND, "candidates": 4, "target": 0.5},
+        # The target is a share already, as the truth.
+        parts=lambda config, truth: Parts(Oracle(truth), partial(nearest, **picked(config, "target"))),
+    ),
+}

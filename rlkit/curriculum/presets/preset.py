@@ -1,0 +1,66 @@
+"""What a preset is, and what the tables of presets share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from rlkit.config import CurriculumConfig
+from rlkit.curriculum.estimators import Estimator
+from rlkit.curriculum.filters import Filter, keep_all
+from rlkit.curriculum.scale import Scale
+from rlkit.curriculum.selectors import Selector, in_order
+from rlkit.pool import Admission
+
+Truth = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a curriculum is made of; `admission` and `warmup_filter` only where a preset has them."""
+
+    estimator: Estimator
+    selector: Selector = in_order
+    filter: Filter = keep_all
+    admission: Admission | None = None
+    warmup_filter: Filter | None = None
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named curriculum: its rule in one line, its source, its numbers, and how its parts are made."""
+
+    rule: str
+    paper: str
+    numbers: dict[str, Any]
+    parts: Callable[[CurriculumConfig, Truth | None], Parts]
+
+
+class Admitting(Estimator, Protocol):
+    """An estimator that says which prompts may become candidates."""
+
+    def admission(self, index_N: np.ndarray) -> np.ndarray: ...
+
+
+def admitting(estimator: Admitting, filter: Filter = keep_all) -> Parts:
+    """The stream's prompts as far as the estimator admits them."""
+    return Parts(estimator, in_order, filter, admission=estimator.admission)
+
+
+def picked(config: CurriculumConfig, *names: str, **renamed: str) -> dict[str, Any]:
+    """Settings as keyword arguments: by their own name, or argument=field."""
+    return {
+        argument: getattr(config, name)
+        for argument, name in (*zip(names, names, strict=True), *renamed.items())
+    }
+
+
+def scale_of(config: CurriculumConfig) -> Scale:
+    """The signal's range."""
+    return Scale(config.signal_min, 1.0 if config.signal_max is None else config.signal_max)
+
+
+# DAPO's reference implementation stops after 10 generation batches, with an error; we top the batch up.
+REFILL = {"candidates": 1, "max_rounds": 10, "fill": "top_up"}
+ONE_ROUND = {"candidates": 1, "max_rounds": 1, "fill": "top_up"}
