@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rlkit.budget import parse_budget
 from rlkit.config import CurriculumConfig
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.curriculum.estimators import Estimator
@@ -156,4 +157,5 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
         seed=config.curriculum_seed or 0,
         name=config.curriculum,
         signal=config.curriculum_signal,
+        budget=None if config.budget is None else parse_budget(config.budget),
     )
