@@ -45,7 +45,7 @@ class AdditionArguments:
 
 
 class HeldOutAccuracy(TrainerCallback):
-    """Appends the policy's exact held-out accuracy to `heldout.jsonl`: at the start, every few steps, at the end."""
+    """Appends the exact held-out accuracy to `heldout.jsonl`: at start and end, and every few steps."""
 
     def __init__(self, measure: Callable[[], float], path: Path, every: int):
         self.measure, self.path, self.every = measure, path, every

@@ -20,7 +20,7 @@ class Budget:
     amount: float
 
     def spent(self, row: Mapping[str, float]) -> float:
-        """What a row of `metrics.jsonl`, or running totals under its names, says was spent; 0 before a step."""
+        """What a row of `metrics.jsonl`, or totals under its names, says was spent; 0 before a step."""
         return row.get(AXES[self.axis], 0.0)
 
     def is_spent(self, row: Mapping[str, float]) -> bool:
@@ -37,7 +37,7 @@ def parse_budget(text: str) -> Budget:
         ValueError: the axis does not exist, or the amount is no number above 0.
     """
     axis, _, amount = text.partition("=")
-    remedy = f"give AXIS=AMOUNT with an axis of {', '.join(AXES)} and an amount above 0, such as rollouts=10000"
+    remedy = f"give AXIS=AMOUNT with an axis of {', '.join(AXES)}, such as rollouts=10000"
     if axis not in AXES:
         raise ValueError(f"budget ({text!r}) has no axis {axis!r}; {remedy}")
     try:

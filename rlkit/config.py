@@ -73,7 +73,7 @@ class CurriculumConfig:
     budget: str | None = field(
         default=None,
         metadata={
-            "help": "Ends the run when it is spent: steps=N, rollouts=N, tokens=N or seconds=N. Default: none."
+            "help": "Ends the run when spent: steps=N, rollouts=N, tokens=N or seconds=N. Default: none."
         },
     )
     allow_changed_data: bool = field(

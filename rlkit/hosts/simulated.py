@@ -106,7 +106,8 @@ def simulate(
     It ends after `num_steps`, or earlier where the curriculum's budget is spent.
 
     Returns:
-        One row a step: the funnel, the totals, the calibration, and the policy's true success over the pool ("accuracy").
+        One row a step: the funnel, the totals, the calibration, and the policy's true success over the pool
+        ("accuracy").
     """
     config.validate()
     host = SimulatedHost(config)

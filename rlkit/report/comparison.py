@@ -110,7 +110,9 @@ def cost_to_reach(column: Runs, baseline: Runs, target: float, axis: str, block_
         "pairs": int(known_R.sum()),
         "ratio": _null(ratio),
         "interval": _nulls([low, high]),
-        "bound": {(0, 0): None, (1, 0): "at least", (0, 1): "at most", (1, 1): "none"}[at_least, at_most],
+        "bound": {(0, 0): None, (1, 0): "at least", (0, 1): "at most", (1, 1): "unbounded"}[
+            at_least, at_most
+        ],
         "verdict": _verdict(low, high, 1.0, _num_blocks(np.where(known_R, 1.0, np.nan), block_R), words),
     }
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +71,9 @@ def read_curve(run: Path, budget: Budget | None = None, metric: str | None = Non
         metrics = {step: row for step, row in metrics.items() if step <= last}
     zero = dict.fromkeys(AXES.values(), 0.0)
     heldout = read_heldout(run, metric)
-    evaluations = [(metrics.get(step, zero), value) for step, value in heldout if step == 0 or step in metrics]
+    evaluations = [
+        (metrics.get(step, zero), value) for step, value in heldout if step == 0 or step in metrics
+    ]
     rows = list(metrics.values())
     return Curve(
         accuracy_E=np.array([value for _, value in evaluations]),
@@ -106,10 +108,10 @@ def read_heldout(run: Path, metric: str | None = None) -> list[tuple[int, float]
     names = {name for row in history for name in row if name.startswith("eval_")}
     means = sorted(name for name in names if name.startswith("eval_rewards/") and name.endswith("/mean"))
     if metric is None and len(means) > 1:
-        raise ValueError(f"{run} was evaluated with several rewards; set metric to one of: {', '.join(means)}")
+        raise ValueError(f"{run} was evaluated with several rewards; set metric to one: {', '.join(means)}")
     chosen = metric or (means[0] if means else None)
     if chosen not in names:
-        asked = "" if metric is None else f" under metric={metric!r}; it has: {', '.join(sorted(names)) or 'none'}"
+        asked = "" if metric is None else f" under metric={metric!r} (there are: {', '.join(sorted(names))})"
         raise ValueError(
             f"{run} has no held-out accuracy{asked}: neither heldout.jsonl nor evaluations in a checkpoint's "
             "trainer_state.json; give the recipe held-out prompts and set eval_strategy: steps and eval_steps"
@@ -132,14 +134,14 @@ def paired_mean(
     Whole blocks are drawn with replacement (default: each pair is a block), since runs from the same start
     are not independent. paired_mean([1, 3]) -> (2.0, 1.0, 3.0)
     """
-    difference_S = np.asarray(difference_S, dtype=float)
-    block_S = np.arange(len(difference_S)) if block_S is None else np.asarray(block_S)
-    known = np.isfinite(difference_S)
+    values = np.asarray(difference_S, dtype=float)
+    blocks = np.arange(len(values)) if block_S is None else np.asarray(block_S)
+    known = np.isfinite(values)
     if not known.any():
         return float("nan"), float("nan"), float("nan")
-    _, block_S = np.unique(block_S[known], return_inverse=True)
-    sums = np.bincount(block_S, weights=difference_S[known])
-    counts = np.bincount(block_S)
+    _, number = np.unique(blocks[known], return_inverse=True)
+    sums = np.bincount(number, weights=values[known])
+    counts = np.bincount(number)
     drawn = np.random.default_rng(seed).integers(len(sums), size=(num_resamples, len(sums)))
     low, high = np.quantile(sums[drawn].sum(1) / counts[drawn].sum(1), [0.025, 0.975])
     return float(sums.sum() / counts.sum()), float(low), float(high)
@@ -155,5 +157,5 @@ def paired_ratio(
     """
     with np.errstate(divide="ignore", invalid="ignore"):  # a cost of 0 is no ratio either
         log_ratio = np.log(np.asarray(cost_S, dtype=float) / np.asarray(baseline_S, dtype=float))
-    ratio, low, high = np.exp(paired_mean(log_ratio, block_S, seed))
+    ratio, low, high = np.exp(paired_mean(log_ratio.tolist(), block_S, seed))
     return float(ratio), float(low), float(high)

@@ -11,7 +11,7 @@ GRID_POINTS = 200
 
 
 def plot_curves(curves: dict[str, list[Curve]], path: Path, title: str) -> None:
-    """Writes a PNG with four panels. With several runs of a curriculum, their mean is thick and each run thin.
+    """Writes a PNG with four panels. With several runs, their mean is thick and each is thin.
 
     Args:
         curves: curriculum -> its runs, one a seed.

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable
 from rlkit.budget import AXES
 
 NOTES = """\
-Brackets: paired bootstrap, 95% interval over the runs, resampled by start. "No difference shown": the interval
+Brackets: 95% interval of the paired bootstrap over the runs, resampled by start. "No difference shown": it
 includes equality. Ratios are to the baseline, below 1 is cheaper. A run that ended before it reached the
-target is censored and counts with what it spent: "at least" or "at most" say which way the ratio can then only
-move, "unbounded" that runs of both were censored; pairs in which neither arrived are left out. Mean costs are of the
-runs that reached the target. Seconds include selection, but not evaluation and saving."""
+target is censored and counts with what it spent: "at least" and "at most" say which way the ratio can only
+move then, "unbounded" that it can move both ways, since runs of both were censored; pairs in which neither
+arrived are left out. Mean costs are of the runs that reached the target. Seconds include selection, but not evaluation and saving."""
 
 
 def to_markdown(summary: dict) -> str:
@@ -40,7 +40,7 @@ def accuracy_table(summary: dict) -> str:
         interval = _interval(entry["interval"], "{:+.3f}")
         return f"{mean} ({entry['difference']:+.3f} [{interval}], {entry['verdict']})"
 
-    head = ["curriculum", *(f"{cost:,.0f} {axis}" for axis, cost in summary["equal_cost"].items())]
+    head = ["curriculum", *(f"{amount(cost)} {axis}" for axis, cost in summary["equal_cost"].items())]
     return _table(head, ([name, *_cells(cell, name)] for name in summary["curricula"]))
 
 
@@ -61,12 +61,12 @@ def cost_table(summary: dict) -> str:
 
 def cost_text(entry: dict, is_baseline: bool) -> str:
     """Mean cost, ratio, interval, verdict. "5,120 (x0.62 [0.50 to 0.75], cheaper)" """
-    mean = _number(entry["mean"], "{:,.0f}")
+    mean = amount(entry["mean"])
     if is_baseline:
         return mean
     if entry["ratio"] is None:
         return f"{mean} (no pair to compare)"
-    bound = {None: "", "none": "unbounded, "}.get(entry["bound"], f"{entry['bound']} ")
+    bound = "" if entry["bound"] is None else f"{entry['bound']} "
     interval = _interval(entry["interval"], "{:.2f}")
     return f"{mean} ({bound}x{entry['ratio']:.2f} [{interval}], {entry['verdict']})"
 
@@ -110,14 +110,19 @@ def _targets(summary: dict) -> str:
         return "The baseline gained nothing, so that no target follows from it; set targets by hand."
     if summary["targets_from_baseline"]:
         return (
-            "The targets are the baseline's start plus half and four fifths of what it gained: chosen after the "
-            "runs, so set them by hand for a claim."
+            "The targets are the baseline's start plus half and four fifths of what it gained: chosen after "
+            "the runs, so set them by hand for a claim."
         )
     return ""
 
 
 def _cells(cell: Callable[[str, str], str], name: str) -> list[str]:
     return [cell(name, axis) for axis in AXES]
+
+
+def amount(cost: float | None) -> str:
+    """12345.6 -> "12,346"; 0.1234 -> "0.12" """
+    return "-" if cost is None else f"{cost:,.0f}" if cost >= 10 else f"{cost:.2g}"
 
 
 def _number(value: float | None, form: str) -> str:
