@@ -44,10 +44,11 @@ def _run_script(script: str, words: list[str]) -> None:
 
 def _resume_words(folder: Path) -> list[str]:
     """What resumes a half-done run; one without a whole checkpoint starts again in an empty folder."""
-    from rlkit.checkpoint import last_checkpoint
+    if any(folder.glob("checkpoint-*")):
+        from rlkit.checkpoint import last_checkpoint  # torch, which the script loads in any case
 
-    if last_checkpoint(folder) is not None:
-        return ["--resume_from_checkpoint", "true"]
+        if last_checkpoint(folder) is not None:
+            return ["--resume_from_checkpoint", "true"]
     shutil.rmtree(folder, ignore_errors=True)
     return []
 

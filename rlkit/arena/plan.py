@@ -164,6 +164,6 @@ def _check_schedule(settings: dict[str, Any], budget: Budget) -> None:
     if not schedule.startswith("constant") or 0 < warmup < 1:
         raise ValueError(
             f"lr_scheduler_type ({schedule}) with warmup_steps ({warmup}) follows max_steps, and under "
-            f"a budget of {budget.axis} it is not known where a run ends; set constant or constant_with_warmup "
+            f"a budget of {budget.axis} it is not known where a run ends; set constant(_with_warmup) "
             "and whole warmup_steps in the config, or give a budget in steps"
         )

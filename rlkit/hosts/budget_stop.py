@@ -12,8 +12,8 @@ from rlkit.hosts.step_record import StepRecord
 class BudgetStop(TrainerCallback):
     """Ends the training after the step that spends the budget, evaluated (where the run evaluates) and saved.
 
-    The checkpoint is what a run with a larger budget goes on from. It reads the totals of `record`, which must be
-    called before it. Processes measure different seconds, so the main one decides.
+    The checkpoint is what a run with a larger budget goes on from. It reads the totals of `record`, which
+    must be called before it. Processes measure different seconds, so the main one decides.
     """
 
     def __init__(self, record: StepRecord, budget: Budget, num_processes: int):

@@ -25,6 +25,9 @@ MIN_BLOCKS = 3
 TARGET_SHARES = (0.5, 0.8)
 """Targets where none are given: the baseline's start and these shares of what it gains."""
 
+BOUNDS = {(0, 0): None, (1, 0): "at least", (0, 1): "at most", (1, 1): "unbounded"}
+"""By whether runs of the curriculum, and of the baseline, are censored."""
+
 Runs = list[Curve | None]
 """A curriculum's runs in the order of the pairs; None where one failed."""
 
@@ -110,9 +113,7 @@ def cost_to_reach(column: Runs, baseline: Runs, target: float, axis: str, block_
         "pairs": int(known_R.sum()),
         "ratio": _null(ratio),
         "interval": _nulls([low, high]),
-        "bound": {(0, 0): None, (1, 0): "at least", (0, 1): "at most", (1, 1): "unbounded"}[
-            at_least, at_most
-        ],
+        "bound": BOUNDS[at_least, at_most],
         "verdict": _verdict(low, high, 1.0, _num_blocks(np.where(known_R, 1.0, np.nan), block_R), words),
     }
 

@@ -9,7 +9,8 @@ Brackets: 95% interval of the paired bootstrap over the runs, resampled by start
 includes equality. Ratios are to the baseline, below 1 is cheaper. A run that ended before it reached the
 target is censored and counts with what it spent: "at least" and "at most" say which way the ratio can only
 move then, "unbounded" that it can move both ways, since runs of both were censored; pairs in which neither
-arrived are left out. Mean costs are of the runs that reached the target. Seconds include selection, but not evaluation and saving."""
+arrived are left out. Mean costs are of the runs that reached the target.
+Seconds include selection, but not evaluation and saving."""
 
 
 def to_markdown(summary: dict) -> str:
