@@ -103,7 +103,7 @@ def compare(
     from rich.console import Console
 
     from rlkit.arena.compare import compare as run
-    from rlkit.arena.plan import Comparison, parse_vary
+    from rlkit.arena.plan import Comparison, parse_targets, parse_vary
     from rlkit.budget import parse_budget
 
     comparison = Comparison(
@@ -115,9 +115,8 @@ def compare(
         recipe=recipe,
         vary=None if vary is None else parse_vary(vary),
     )
-    numbers = [float(target) for target in targets.split(",")] if targets else []
     count = (os.cpu_count() or 1) if processes is None else processes
-    if not run(comparison, count, Console(), numbers, metric):
+    if not run(comparison, count, Console(), parse_targets(targets), metric):
         raise typer.Exit(1)
 
 

@@ -27,7 +27,9 @@ def test_unknown_axes_are_refused_with_those_there_are(text):
         parse_budget(text)
 
 
-@pytest.mark.parametrize("text", ["steps", "steps=", "steps=-3", "steps=0", "steps=many", "seconds=inf", "steps=nan"])
+@pytest.mark.parametrize(
+    "text", ["steps", "steps=", "steps=-3", "steps=0", "steps=many", "seconds=inf", "steps=nan"]
+)
 def test_amounts_that_are_no_number_above_0_are_refused(text):
     with pytest.raises(ValueError, match="has no amount above 0; give AXIS=AMOUNT"):
         parse_budget(text)

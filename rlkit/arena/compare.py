@@ -23,7 +23,7 @@ from rlkit.report.curves import Curve, read_curve
 from rlkit.report.figure import plot_curves
 from rlkit.report.tables import to_markdown
 
-LOCK_SECONDS = 5.0
+LOCK_SECONDS = 3.0
 """The runs of a comparison that was killed end by themselves within this time."""
 
 

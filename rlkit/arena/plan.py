@@ -156,6 +156,14 @@ def parse_vary(text: str) -> tuple[str, tuple[str, ...]]:
     return name, values
 
 
+def parse_targets(text: str | None) -> list[float]:
+    """parse_targets("0.6,0.7") -> [0.6, 0.7]"""
+    try:
+        return [float(target) for target in text.split(",")] if text else []
+    except ValueError as error:
+        raise ValueError(f"targets ({text!r}) must be numbers between commas, such as 0.6,0.7") from error
+
+
 def _check_schedule(settings: dict[str, Any], budget: Budget) -> None:
     """A schedule over `max_steps` needs them known, and the same for all curricula."""
     if budget.axis == "steps":

@@ -22,6 +22,7 @@ LOG_LINES = 15
 POLL_SECONDS = 0.1
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+LIVE_LOG = {"PYTHONUNBUFFERED": "1"}
 
 
 def run_all(
@@ -69,7 +70,7 @@ def _start(comparison: Comparison, run: Run, lock: Any) -> subprocess.Popen:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **ONE_THREAD},
+            env={**os.environ, **ONE_THREAD, **LIVE_LOG},
             start_new_session=True,
             pass_fds=(lock.fileno(),),
         )

@@ -74,6 +74,10 @@ def read_curve(run: Path, budget: Budget | None = None, metric: str | None = Non
     evaluations = [
         (metrics.get(step, zero), value) for step, value in heldout if step == 0 or step in metrics
     ]
+    if not evaluations:
+        raise ValueError(
+            f"{run} has no held-out accuracy at any step up to {max(metrics)}; evaluate more often"
+        )
     rows = list(metrics.values())
     return Curve(
         accuracy_E=np.array([value for _, value in evaluations]),

@@ -29,7 +29,9 @@ def test_ends_after_the_step_that_spends_it_and_saves(tmp_path, budget):
     assert last_checkpoint(tmp_path).endswith("checkpoint-3")
 
 
-@pytest.mark.parametrize(("axis", "column"), [("tokens", "tokens/generated_total"), ("seconds", "seconds/total")])
+@pytest.mark.parametrize(
+    ("axis", "column"), [("tokens", "tokens/generated_total"), ("seconds", "seconds/total")]
+)
 def test_tokens_and_seconds_end_a_run_too(tmp_path, axis, column):
     with_budget(tmp_path, f"{axis}=0.001").train()
     assert [row["step"] for row in rows(tmp_path)] == [1]

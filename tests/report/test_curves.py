@@ -63,7 +63,9 @@ def test_what_lies_beyond_the_budget_is_left_out(run):
 def test_accuracy_from_trls_evaluations_of_the_newest_checkpoint(run):
     name = "eval_rewards/exact/mean"
     trl_state(run, 9, [{"step": 0, name: 0.9}])
-    trl_state(run, 10, [{"step": 0, name: 0.1}, {"step": 3, "loss": 1.0}, {"step": 4, name: 0.3, "eval_reward": 9}])
+    trl_state(
+        run, 10, [{"step": 0, name: 0.1}, {"step": 3, "loss": 1.0}, {"step": 4, name: 0.3, "eval_reward": 9}]
+    )
     assert read_heldout(run) == [(0, 0.1), (4, 0.3)]
     assert read_heldout(run, "eval_reward") == [(4, 9)]
 
