@@ -42,10 +42,15 @@ def _with_nearest(name: str, known: list[str]) -> str:
 
 
 def _divisors(message: str) -> str:
-    """TRL says that the generation batch must be divisible by num_generations; this adds by what it is."""
+    """TRL says that a batch must be divisible by num_generations; this adds by what it is."""
     found = re.search(r"generation_batch_size \((\d+)\) must be divisible by num_generations", message)
-    if not found:
+    evaluated = re.search(r"global eval batch size \((\d+) \* (\d+)\) must be divisible", message)
+    if evaluated:
+        size = int(evaluated.group(1)) * int(evaluated.group(2))
+        field = "num_generations (or of num_generations_eval)"
+    elif found:
+        size, field = int(found.group(1)), "num_generations"
+    else:
         return ""
-    size = int(found.group(1))
     values = [str(number) for number in range(2, size + 1) if size % number == 0]
-    return f" Values of num_generations that divide {size}: {', '.join(values)}."
+    return f" Values of {field} that divide {size}: {', '.join(values)}."

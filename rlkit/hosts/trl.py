@@ -164,7 +164,10 @@ class CurriculumGRPOTrainer(GRPOTrainer):
     def _count_grading_error(self, name: str, num_rows: int, error: Exception) -> None:
         self._grading_errors += num_rows
         logger.warning(
-            "reward function %s failed on %d completions, which count as unscorable: %r", name, num_rows, error
+            "reward function %s failed on %d completions, which count as unscorable: %r",
+            name,
+            num_rows,
+            error,
         )
 
     def _log_collected(self, batch: Batch) -> None:

@@ -247,4 +247,3 @@ def test_the_tiny_default_under_a_budget_and_on_to_a_larger_one(tmp_path, monkey
     assert steps_of(run) == [1, 2, 3, 4]
     heldout = [json.loads(line)["step"] for line in (run / "heldout.jsonl").read_text().splitlines()]
     assert heldout == [0, 2, 3, 4]  # at the first stop too
-
