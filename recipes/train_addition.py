@@ -20,6 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 from addition import exact_success, make_problems, reward, warm_start
 from datasets import Dataset
+from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
 from trl import GRPOConfig
 
@@ -33,8 +34,9 @@ from rlkit.ledger import StepLog
 class AdditionArguments:
     """What this recipe adds to TRL's settings."""
 
-    warm_start: str = field(
-        default="runs/warm_start-0", metadata={"help": "Folder of the policy to start from."}
+    warm_start: str | None = field(
+        default=None,
+        metadata={"help": "Folder of the policy to start from. Default: runs/warm_start-<warm_start_seed>."},
     )
     warm_start_seed: int = field(default=0, metadata={"help": "Used where the folder has to be made."})
     num_prompts: int = field(default=4096, metadata={"help": "Prompts in the pool."})
@@ -43,7 +45,7 @@ class AdditionArguments:
 
 
 class HeldOutAccuracy(TrainerCallback):
-    """Appends the policy's exact held-out accuracy to `heldout.jsonl`, at the start and every few steps."""
+    """Appends the exact held-out accuracy to `heldout.jsonl`: at start and end, and every few steps."""
 
     def __init__(self, measure: Callable[[], float], path: Path, every: int):
         self.measure, self.path, self.every = measure, path, every
@@ -54,18 +56,21 @@ class HeldOutAccuracy(TrainerCallback):
             self.log.write({"step": 0, "accuracy": self.measure()})
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
-        if state.global_step % self.every == 0:
+        if state.global_step % self.every == 0 or control.should_training_stop:
             self.log.write({"step": state.global_step, "accuracy": self.measure()})
 
 
 def main() -> None:
     arguments, training, settings = parse_arguments((AdditionArguments, GRPOConfig, CurriculumConfig))
     torch.set_num_threads(1)
-    if not Path(arguments.warm_start).exists():
-        warm_start(arguments.warm_start, arguments.warm_start_seed)
+    start = Path(arguments.warm_start or f"runs/warm_start-{arguments.warm_start_seed}")
+    start.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(start.with_name(f"{start.name}.lock")):  # runs that begin together make it once
+        if not start.exists():
+            warm_start(start, arguments.warm_start_seed)
 
-    tokenizer = AutoTokenizer.from_pretrained(arguments.warm_start)
-    model = AutoModelForCausalLM.from_pretrained(arguments.warm_start, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(start)
+    model = AutoModelForCausalLM.from_pretrained(start, dtype=torch.float32)
     pool = make_problems(arguments.num_prompts, seed=training.seed, split="pool")
     heldout = make_problems(arguments.num_heldout, seed=1, split="heldout")
     if settings.curriculum_seed is None:

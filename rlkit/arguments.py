@@ -7,6 +7,9 @@ from typing import Any
 
 from trl.scripts.utils import TrlParser
 
+FOR_OTHERS = {"recipe"}
+"""Keys of a YAML file that a script passes over: `rlkit compare` reads there which script the file is for."""
+
 
 def parse_arguments(classes: Iterable[type], words: list[str] | None = None) -> tuple[Any, ...]:
     """Instances of the dataclasses, in order, from `--config FILE` and `--field value` words (default:
@@ -26,6 +29,7 @@ def parse_arguments(classes: Iterable[type], words: list[str] | None = None) -> 
     unknown = [
         word.removeprefix("--") for word in [*unknown_in_file, *unknown_words] if word.startswith("--")
     ]
+    unknown = [name for name in unknown if name not in FOR_OTHERS]
     if unknown:
         known = [action.dest for action in parser._actions]
         raise ValueError("unknown settings: " + "; ".join(_with_nearest(name, known) for name in unknown))
@@ -38,10 +42,15 @@ def _with_nearest(name: str, known: list[str]) -> str:
 
 
 def _divisors(message: str) -> str:
-    """TRL says that the generation batch must be divisible by num_generations; this adds by what it is."""
+    """TRL says that a batch must be divisible by num_generations; this adds by what it is."""
     found = re.search(r"generation_batch_size \((\d+)\) must be divisible by num_generations", message)
-    if not found:
+    evaluated = re.search(r"global eval batch size \((\d+) \* (\d+)\) must be divisible", message)
+    if evaluated:
+        size = int(evaluated.group(1)) * int(evaluated.group(2))
+        field = "num_generations (or of num_generations_eval)"
+    elif found:
+        size, field = int(found.group(1)), "num_generations"
+    else:
         return ""
-    size = int(found.group(1))
     values = [str(number) for number in range(2, size + 1) if size % number == 0]
-    return f" Values of num_generations that divide {size}: {', '.join(values)}."
+    return f" Values of {field} that divide {size}: {', '.join(values)}."

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from rlkit.budget import parse_budget
+
 FILLS = ("top_up", "shrink", "error")
 BACKBONES = ("policy", "text")
 SUBSETS = ("hard", "medium", "easy", "random")
@@ -188,6 +190,12 @@ class CurriculumConfig:
         default=None,
         metadata={"help": "Of the candidate stream and the selector. Default: the trainer's seed."},
     )
+    budget: str | None = field(
+        default=None,
+        metadata={
+            "help": "Ends the run when spent: steps=N, rollouts=N, tokens=N or seconds=N. Default: none."
+        },
+    )
     allow_changed_data: bool = field(
         default=False,
         metadata={
@@ -251,6 +259,8 @@ class CurriculumConfig:
             raise ValueError(
                 f"band_low ({self.band_low}) must not be above band_high ({self.band_high}); swap them"
             )
+        if self.budget is not None:
+            parse_budget(self.budget)
         if self.signal_max is not None and self.signal_max <= self.signal_min:
             raise ValueError(
                 f"signal_max ({self.signal_max}) must be above signal_min ({self.signal_min}); give the "

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from rlkit.budget import Budget
 from rlkit.curriculum.calibration import Calibration
 from rlkit.curriculum.estimators import Estimator, Senses
 from rlkit.curriculum.filters import KEPT, Filter
@@ -41,6 +42,7 @@ class Curriculum:
         seed: of the candidate stream and of the selector's randomness.
         name: shown in logs, and compared on resume.
         signal: the reward function whose values the curriculum looks at; None for the weighted total.
+        budget: the host ends the run when it is spent.
     """
 
     def __init__(
@@ -60,12 +62,14 @@ class Curriculum:
         seed: int = 0,
         name: str = "custom",
         signal: str | None = None,
+        budget: Budget | None = None,
     ):
         self.estimator, self.selector, self.filter = estimator, selector, filter
         self.candidates, self.max_rounds, self.fill = candidates, max_rounds, fill
         self.admission, self.oversample = admission, oversample
         self.warmup_filter, self.warmup_steps = warmup_filter, warmup_steps
         self.seed, self.name, self.signal = seed, name, signal
+        self.budget = budget
         self.calibration = Calibration()
         self.step = 0
         self._preset_numbers = numbers or {}

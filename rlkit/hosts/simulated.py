@@ -9,6 +9,7 @@ together; it is no evidence that a real policy learns so.
 """
 
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,8 +123,11 @@ def simulate(
 ) -> list[dict[str, float]]:
     """Runs a curriculum against the simulated policy.
 
+    It ends after `num_steps`, or earlier where the curriculum's budget is spent.
+
     Returns:
-        One row a step: the funnel, the calibration, and the policy's true success over the pool ("accuracy").
+        One row a step: the funnel, the totals, the calibration, and the policy's true success over the pool
+        ("accuracy").
     """
     config.validate()
     host = SimulatedHost(config)
@@ -131,12 +135,16 @@ def simulate(
     curriculum.bind(pool, host, config.groups_per_step)
     everything = np.arange(len(pool))
     history = []
-    spent = 0.0
+    totals: dict[str, float] = defaultdict(float)
     for step in range(1, config.num_steps + 1):
+        start = time.perf_counter()
         batch = collect(curriculum, host, config.groups_per_step, NoLedger() if ledger is None else ledger)
         host.learn(batch)
         row = {"step": step, **funnel(batch), **curriculum.metrics()}
-        spent += row["rollouts/spent"]
-        accuracy = float(host.truth(everything).mean())
-        history.append({**row, "rollouts/spent_total": spent, "accuracy": accuracy})
+        totals["seconds/total"] += time.perf_counter() - start
+        for name in ("rollouts/spent", "rollouts/trained", "tokens/generated"):
+            totals[f"{name}_total"] += row[name]
+        history.append({**row, **totals, "accuracy": float(host.truth(everything).mean())})
+        if curriculum.budget is not None and curriculum.budget.is_spent(history[-1]):
+            break
     return history

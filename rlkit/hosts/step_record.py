@@ -55,7 +55,7 @@ class StepRecord(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         seconds = time.perf_counter() - self._started
-        self.totals["seconds_total"] += seconds
+        self.totals["seconds/total"] += seconds
         self.totals["step"] = state.global_step
         spent = sum(self._row.get(name, 0.0) for name in SPENT_IN_COLLECT)
         if self._log is not None:
@@ -65,7 +65,7 @@ class StepRecord(TrainerCallback):
                     **self._row,
                     "seconds/update": seconds - spent,
                     "seconds/step": seconds,
-                    "seconds/total": self.totals["seconds_total"],
+                    "seconds/total": self.totals["seconds/total"],
                 }
             )
         self._row = {}

@@ -20,6 +20,7 @@ from rlkit.checkpoint import check_output_dir, check_processes, find_checkpoint,
 from rlkit.collect import collect
 from rlkit.config import CurriculumConfig
 from rlkit.curriculum.curriculum import Curriculum
+from rlkit.hosts.budget_stop import BudgetStop
 from rlkit.hosts.rollouts import Completion, PromptsPreparedError, TRLHost
 from rlkit.hosts.setup import as_curriculum, as_dataset, guarded_rewards, reward_names, signal_column
 from rlkit.hosts.step_record import StepRecord
@@ -80,6 +81,9 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         self.record = StepRecord(Path(str(self.args.output_dir)), self.accelerator.is_main_process)
         # First of all callbacks, so that what the others take is not counted as the step's.
         self.callback_handler.callbacks.insert(0, self.record)
+        if self.curriculum.budget is not None:
+            stop = BudgetStop(self.record, self.curriculum.budget, self.accelerator.num_processes)
+            self.callback_handler.callbacks.insert(1, stop)
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
         """As `Trainer.train`; resuming goes on as if never stopped, also amid the steps on one generation.

@@ -1,12 +1,17 @@
-"""The picture of a comparison: held-out accuracy against each axis, one line a run."""
+"""The picture of a comparison: held-out accuracy against each axis, one color a curriculum."""
 
 from pathlib import Path
 
-from rlkit.report.curves import AXES, Curve
+import numpy as np
+
+from rlkit.budget import AXES
+from rlkit.report.curves import Curve
+
+GRID_POINTS = 200
 
 
 def plot_curves(curves: dict[str, list[Curve]], path: Path, title: str) -> None:
-    """Writes a PNG with four panels. A curriculum's runs share a color; with several runs each is drawn thin.
+    """Writes a PNG with four panels. With several runs, their mean is thick and each is thin.
 
     Args:
         curves: curriculum -> its runs, one a seed.
@@ -17,23 +22,36 @@ def plot_curves(curves: dict[str, list[Curve]], path: Path, title: str) -> None:
     from matplotlib import pyplot as plt
 
     figure, panels = plt.subplots(
-        1, len(AXES), figsize=(4 * len(AXES), 3.6), sharey=True, layout="constrained"
+        1, len(AXES), figsize=(4 * len(AXES), 3.8), sharey=True, layout="constrained"
     )
+    colors = plt.colormaps["tab10" if len(curves) <= 10 else "tab20"].colors  # type: ignore[attr-defined]
     for panel, axis in zip(panels, AXES, strict=True):
-        for color, (name, runs) in zip(plt.colormaps["tab10"].colors, curves.items(), strict=False):  # type: ignore[attr-defined]
-            for number, curve in enumerate(runs):
-                panel.plot(
-                    curve.cost[axis],
-                    curve.accuracy_E,
-                    color=color,
-                    linewidth=2 if len(runs) == 1 else 1,
-                    alpha=1 if len(runs) == 1 else 0.6,
-                    label=name if number == 0 else None,
-                )
+        for number, (name, runs) in enumerate(curves.items()):
+            color = colors[number % len(colors)]
+            if len(runs) > 1:
+                for run in runs:
+                    panel.plot(run.cost[axis], run.accuracy_E, color=color, linewidth=0.8, alpha=0.3)
+            panel.plot(*mean_line(runs, axis), color=color, linewidth=2.2, label=name)
+        panel.set_xlim(left=0)
         panel.set_xlabel(axis if axis != "seconds" else "seconds (selection included)")
+        panel.xaxis.set_major_formatter(_thousands)
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("held-out accuracy")
-    panels[0].legend(loc="lower right")
+    panels[-1].legend(loc="lower right", fontsize="small")
     figure.suptitle(title)
     figure.savefig(path, dpi=120)
     plt.close(figure)
+
+
+def mean_line(runs: list[Curve], axis: str) -> tuple[np.ndarray, np.ndarray]:
+    """Cost and mean accuracy up to where the shortest of the runs ends; one run is its own mean."""
+    if len(runs) == 1:
+        return runs[0].cost[axis], runs[0].accuracy_E
+    grid = np.linspace(0, min(run.cost[axis][-1] for run in runs), GRID_POINTS)
+    accuracy = np.mean([np.interp(grid, run.cost[axis], run.accuracy_E) for run in runs], axis=0)
+    return grid, accuracy
+
+
+def _thousands(value: float, _position: int) -> str:
+    """12000 -> "12k" """
+    return f"{value / 1000:g}k" if abs(value) >= 10_000 else f"{value:g}"

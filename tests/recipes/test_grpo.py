@@ -148,7 +148,11 @@ def test_shipped_recipe_trains_and_resumes_on_cpu(tmp_path, model_path, data_pat
             "curriculum='pcl2' is not a preset; there are: uniform, dapo, odf, pcl, oracle",
         ),
         ({"candidtes": 3}, "unknown settings: 'candidtes' (did you mean 'candidates'?)"),
-        ({"num_generations": 5}, "Values of num_generations that divide 16: 2, 4, 8, 16"),
+        (
+            {"num_generations": 5, "eval_strategy": "no"},
+            "Values of num_generations that divide 16: 2, 4, 8, 16",
+        ),
+        ({"num_generations": 5}, "(or of num_generations_eval) that divide 8: 2, 4, 8."),
         ({"rewards": ["nowhere.py:reward"]}, "nowhere.py"),
         ({"gold_column": "solution"}, "gold column 'solution' is not in the data"),
         ({"fill": "pad"}, "fill ('pad') must be one of top_up, shrink, error"),
@@ -184,3 +188,36 @@ def test_golds_that_the_reward_does_not_accept_are_dropped_or_refused(tmp_path):
         row["answer"] = "none"
     data.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     assert "more than half" in launch(config).stderr
+
+
+@pytest.mark.slow
+def test_the_arena_compares_it_by_trls_evaluations(tmp_path, model_path, data_path):
+    config = on_cpu(
+        tmp_path,
+        dataset_path=str(data_path),
+        model_name_or_path=str(model_path),
+        recipe=str(REPOSITORY / "recipes" / "grpo.py"),
+        eval_steps=1,
+    )
+    words = [
+        "--curricula",
+        "uniform",
+        "--seeds",
+        "1",
+        "--budget",
+        "rollouts=20",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "rlkit.cli", "compare", str(config), *words],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(REPOSITORY)},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    ends_at = summary["curricula"]["uniform"]["ends_at"]
+    assert (ends_at["steps"], ends_at["rollouts"]) == (2, 32)
+    assert summary["equal_cost"]["steps"] == 1  # the mean of evaluations before step 1 and after 1 and 2

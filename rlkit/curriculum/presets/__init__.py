@@ -6,6 +6,7 @@ paper's value was not found, the comment beside it says that it is ours. docs/pr
 
 import logging
 
+from rlkit.budget import parse_budget
 from rlkit.config import CurriculumConfig
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.curriculum.presets.filtering import FILTERING
@@ -70,4 +71,5 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
         seed=config.curriculum_seed or 0,
         name=config.curriculum,
         signal=config.curriculum_signal,
+        budget=None if config.budget is None else parse_budget(config.budget),
     )

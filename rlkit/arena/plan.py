@@ -1,0 +1,177 @@
+"""What a comparison consists of: one run for each curriculum, start and seed, and the command of each.
+
+The config is a recipe's YAML file. Its key `recipe` names the script, relative to the file; `recipe:
+simulated` is the simulated policy. The script is run as
+
+    SCRIPT --config FILE --curriculum NAME --seed N --output_dir DIR --budget AXIS=N --max_steps N
+           [--FIELD VALUE, from `vary` and `overrides`] [--resume_from_checkpoint true]
+
+so any script that reads GRPOConfig and CurriculumConfig with `rlkit.arguments.parse_arguments` can be
+compared. It leaves `metrics.jsonl`, as `CurriculumGRPOTrainer` does, and its held-out accuracy in
+`heldout.jsonl` or in TRL's evaluations (`rlkit.report.curves.read_heldout`).
+"""
+
+import math
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rlkit.budget import Budget
+from rlkit.curriculum.presets import resolve_config
+
+SIMULATED = "simulated"
+NO_LIMIT = 1_000_000
+"""Steps of a run whose budget is on another axis."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the comparison: what is trained, from which block's start, and where."""
+
+    curriculum: str
+    seed: int
+    value: str | None
+    """Of the varied field; runs with the same value have the same start."""
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.curriculum} {self.folder.parent.name}"
+
+    @property
+    def log(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.log")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Curricula that all run from the same starts, with the same seeds, to the same budget.
+
+    Args:
+        config: the recipe's YAML file.
+        curricula: presets; the first is the baseline.
+        seeds: of the runs; run r of each curriculum has the same.
+        budget: of each run.
+        out: folder of the runs and of the report.
+        recipe: the script, or "simulated"; None where the file says it.
+        vary: a field of the recipe and its values: every seed runs with each of them, as with several warm
+            starts. Runs with the same value are not independent, which the intervals allow for.
+        overrides: more fields of the recipe, set alike for all runs.
+    """
+
+    config: Path
+    curricula: tuple[str, ...]
+    seeds: tuple[int, ...]
+    budget: Budget
+    out: Path
+    recipe: str | None = None
+    vary: tuple[str, tuple[str, ...]] | None = None
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+    def validate(self) -> None:
+        """Raises ValueError that names the field, its value and the remedy."""
+        for curriculum in self.curricula:
+            resolve_config(curriculum)
+        if not self.curricula or len(set(self.curricula)) < len(self.curricula):
+            raise ValueError(f"curricula ({','.join(self.curricula)}) must name each preset once")
+        if not self.seeds:
+            raise ValueError("seeds (0) must be at least 1: run every curriculum with that many seeds")
+        settings = self.settings()
+        if self.script() != SIMULATED:
+            if not Path(self.script()).is_file():
+                raise ValueError(f"recipe ({self.script()}) does not exist; give the path of the script")
+            _check_schedule({**settings, **self.overrides}, self.budget)
+
+    def settings(self) -> dict[str, Any]:
+        """The YAML file's."""
+        if not self.config.is_file():
+            raise ValueError(f"config ({self.config}) does not exist; give a recipe's YAML file")
+        settings = yaml.safe_load(self.config.read_text())
+        if not isinstance(settings, dict):
+            raise ValueError(f"config ({self.config}) holds no settings; write one `name: value` a line")
+        return settings
+
+    def script(self) -> str:
+        """Path of the recipe's script, or "simulated"."""
+        if self.recipe is not None:
+            return self.recipe
+        named = self.settings().get("recipe")
+        if named is None:
+            raise ValueError(
+                f"config ({self.config}) has no `recipe`, so it is not known which script it is for; add "
+                "`recipe: my_script.py` (relative to the file, or `simulated`) or give --recipe"
+            )
+        return named if named == SIMULATED else str((self.config.parent / named).resolve())
+
+    def fixed_settings(self) -> dict[str, Any]:
+        """What must be the same for all runs in `out`, whenever they were made."""
+        field = None if self.vary is None else self.vary[0]
+        recipe = Path(self.script()).name
+        return {**self.settings(), **self.overrides, "recipe": recipe, "vary": field}
+
+    def runs(self) -> list[Run]:
+        """All runs, a seed at a time; those of one curriculum stand in the order of the pairs."""
+        values = (None,) if self.vary is None else self.vary[1]
+        return [
+            Run(curriculum, seed, value, self.out / self._cell(seed, value) / curriculum)
+            for seed in self.seeds
+            for curriculum in self.curricula
+            for value in values
+        ]
+
+    def _cell(self, seed: int, value: str | None) -> str:
+        if self.vary is None or value is None:
+            return f"seed-{seed}"
+        return f"{self.vary[0]}-{re.sub(r'[^A-Za-z0-9._-]+', '_', value)}-seed-{seed}"
+
+    def command(self, run: Run) -> list[str]:
+        """Of the run's process."""
+        settings: dict[str, Any] = {
+            "config": self.config,
+            "curriculum": run.curriculum,
+            "seed": run.seed,
+            "output_dir": run.folder,
+            "budget": self.budget,
+            "max_steps": math.ceil(self.budget.amount) if self.budget.axis == "steps" else NO_LIMIT,
+            **self.overrides,
+        }
+        if self.vary is not None:
+            settings[self.vary[0]] = run.value
+        words = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+        return [sys.executable, "-m", "rlkit.arena.child", str(run.folder), self.script(), *words]
+
+
+def parse_vary(text: str) -> tuple[str, tuple[str, ...]]:
+    """parse_vary("warm_start_seed=0,1") -> ("warm_start_seed", ("0", "1"))"""
+    name, _, listed = text.partition("=")
+    values = tuple(value.strip() for value in listed.split(",") if value.strip())
+    if not name or not values or len(set(values)) < len(values):
+        raise ValueError(
+            f"vary ({text!r}) must be FIELD=VALUE,VALUE,... with each value once, such as seed=0,1"
+        )
+    return name, values
+
+
+def parse_targets(text: str | None) -> list[float]:
+    """parse_targets("0.6,0.7") -> [0.6, 0.7]"""
+    try:
+        return [float(target) for target in text.split(",")] if text else []
+    except ValueError as error:
+        raise ValueError(f"targets ({text!r}) must be numbers between commas, such as 0.6,0.7") from error
+
+
+def _check_schedule(settings: dict[str, Any], budget: Budget) -> None:
+    """A schedule over `max_steps` needs them known, and the same for all curricula."""
+    if budget.axis == "steps":
+        return
+    schedule, warmup = settings.get("lr_scheduler_type", "linear"), settings.get("warmup_steps") or 0
+    if not schedule.startswith("constant") or 0 < warmup < 1:
+        raise ValueError(
+            f"lr_scheduler_type ({schedule}) with warmup_steps ({warmup}) follows max_steps, and under "
+            f"a budget of {budget.axis} it is not known where a run ends; set constant(_with_warmup) "
+            "and whole warmup_steps in the config, or give a budget in steps"
+        )
