@@ -55,7 +55,7 @@ class Ledger:
     def __init__(self, folder: Path, key_N: np.ndarray, generation: int = 0):
         self.folder, self._key_N = folder, key_N
         self.generation, self.step = generation, 1
-        self._rows: list[pa.Table] = []
+        self._rows: list[dict[str, Any]] = []
         self._num_rows = 0
         folder.mkdir(parents=True, exist_ok=True)
         self._truncate()
@@ -81,7 +81,7 @@ class Ledger:
             "generation_seconds": np.full(num, groups.generation_seconds / num),
             "grading_seconds": np.full(num, groups.grading_seconds / num),
         }
-        self._rows.append(pa.table(columns, schema=SCHEMA))
+        self._rows.append(columns)
         self._num_rows += num
         self.generation += 1
         if self._num_rows >= GROUPS_PER_PART:
@@ -90,7 +90,8 @@ class Ledger:
     def flush(self) -> None:
         if not self._rows:
             return
-        table = pa.concat_tables(self._rows)
+        # Built only here, since a table of a few rows costs as much as one of thousands.
+        table = pa.concat_tables([pa.table(columns, schema=SCHEMA) for columns in self._rows])
         first, last = table["generation"][0].as_py(), table["generation"][-1].as_py()
         self._write_part(table, first, last)
         self._rows, self._num_rows = [], 0

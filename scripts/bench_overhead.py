@@ -2,11 +2,13 @@
 
     python scripts/bench_overhead.py                             the demo's model, 0.16M parameters
     python scripts/bench_overhead.py --hidden 192 --layers 4     a model ten times as large
+    python scripts/bench_overhead.py --control                   plain against plain: the error of this method
 
-The two trainers run in two threads of one process and hand each other a baton after every optimizer step,
-so that each step of one is paired with the next step of the other on the same machine at the same time.
-Completions have a fixed length (no end token is sampled), so both do the same work. Prints the median ratio
-of seconds a step and its bootstrap 95% interval.
+The two trainers run in two threads of one process and hand each other a baton after every optimizer step, so
+that each step of one is paired with a step of the other on the same machine at the same time. Who is made and
+goes first alternates from round to round, since the place alone makes a difference of a few percent.
+Completions have a fixed length (no end token is sampled), so both do the same work. Prints each round's
+median ratio of seconds a step, and their mean with a bootstrap 95% interval over rounds.
 """
 
 import argparse
@@ -99,36 +101,48 @@ def make_trainer(
     return trainer
 
 
+def run_round(kinds: list[type[GRPOTrainer]], arguments: argparse.Namespace) -> list[np.ndarray]:
+    """Seconds of each timed step, for each of the two kinds in the order in which they are made."""
+    first, second = threading.Semaphore(1), threading.Semaphore(0)
+    batons = [Baton(first, second), Baton(second, first)]
+    with tempfile.TemporaryDirectory() as folder:
+        trainers = [
+            make_trainer(kind, Path(folder) / str(number), arguments, baton)
+            for number, (kind, baton) in enumerate(zip(kinds, batons, strict=True))
+        ]
+        threads = [threading.Thread(target=trainer.train) for trainer in trainers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return [np.array(baton.seconds[WARM_UP:]) for baton in batons]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--layers", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=200, help="timed steps of each")
+    parser.add_argument("--steps", type=int, default=30, help="timed steps of each in a round")
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--control", action="store_true", help="plain against plain")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
 
-    first, second = threading.Semaphore(1), threading.Semaphore(0)
-    batons = [Baton(first, second), Baton(second, first)]
-    with tempfile.TemporaryDirectory() as folder:
-        trainers = [
-            make_trainer(kind, Path(folder) / kind.__name__, arguments, baton)
-            for kind, baton in zip((GRPOTrainer, CurriculumGRPOTrainer), batons, strict=True)
-        ]
-        print(f"{trainers[0].model.num_parameters():,} parameters, {arguments.steps} pairs of steps")
-        threads = [threading.Thread(target=trainer.train) for trainer in trainers]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    plain, curriculum = (np.array(baton.seconds[WARM_UP:]) for baton in batons)
-    ratio = curriculum / plain
-    resampled = np.median(np.random.default_rng(0).choice(ratio, (10_000, len(ratio))), axis=1)
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    print(f"median seconds a step: {np.median(plain):.4f} plain, {np.median(curriculum):.4f} curriculum")
-    print(f"median of the paired ratios {np.median(ratio):.4f} (95% interval {low:.4f} to {high:.4f})")
+    size = make_model(arguments.hidden, arguments.layers).num_parameters()
+    print(f"{size:,} parameters, {arguments.rounds} rounds of {arguments.steps} pairs of steps")
+    log_ratios = []
+    for number in range(arguments.rounds):
+        kinds = [GRPOTrainer, GRPOTrainer if arguments.control else CurriculumGRPOTrainer]
+        order = [0, 1] if number % 2 == 0 else [1, 0]
+        seconds = run_round([kinds[position] for position in order], arguments)
+        plain, other = (seconds[order.index(position)] for position in (0, 1))
+        log_ratios.append(float(np.median(np.log(other / plain))))
+        print(f"{np.median(plain):.4f} s a step plain, x{np.exp(log_ratios[-1]):.4f}", flush=True)
+    resampled = np.random.default_rng(0).choice(log_ratios, (10_000, len(log_ratios))).mean(axis=1)
+    low, high = np.exp(np.quantile(resampled, [0.025, 0.975]))
+    print(f"mean ratio {np.exp(np.mean(log_ratios)):.4f} (95% interval {low:.4f} to {high:.4f})")
 
 
 if __name__ == "__main__":

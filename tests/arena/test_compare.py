@@ -78,6 +78,7 @@ def test_three_curricula_on_the_simulator(tmp_path):
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["targets"] == [0.55, 0.6]
 
 
+@pytest.mark.slow
 def test_a_killed_comparison_goes_on_from_the_checkpoints(tmp_path):
     config, out = scripted(tmp_path, pause=0.03), tmp_path / "out"
     words = ["--curricula", "uniform", "--seeds", "3", "--budget", "steps=50", "--processes", "2"]
@@ -96,6 +97,7 @@ def test_a_killed_comparison_goes_on_from_the_checkpoints(tmp_path):
     assert starts_of(runs[2]) == [0]
 
 
+@pytest.mark.slow
 def test_an_interrupted_comparison_leaves_no_run_behind(tmp_path):
     config, out = scripted(tmp_path, pause=0.03), tmp_path / "out"
     process = subprocess.Popen(
@@ -115,6 +117,7 @@ def test_an_interrupted_comparison_leaves_no_run_behind(tmp_path):
     assert steps_of(run) == written and len(written) < 1000
 
 
+@pytest.mark.slow
 def test_a_larger_budget_goes_on_and_a_smaller_one_only_reads(tmp_path):
     config, out = scripted(tmp_path), tmp_path / "out"
     words = ["--curricula", "uniform", "--seeds", "1"]
@@ -126,6 +129,7 @@ def test_a_larger_budget_goes_on_and_a_smaller_one_only_reads(tmp_path):
     assert summary["curricula"]["uniform"]["ends_at"]["steps"] == 10
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_told_and_stops_no_other(tmp_path):
     config, out = scripted(tmp_path, fails="dapo 1"), tmp_path / "out"
     words = ["--curricula", "uniform,dapo", "--seeds", "4", "--budget", "steps=12"]
@@ -165,6 +169,7 @@ def test_a_run_that_cannot_be_compared_is_a_failure(tmp_path, settings, message)
     assert "No run came through" in done.stdout
 
 
+@pytest.mark.slow
 def test_each_start_is_a_block_of_its_own(tmp_path):
     config, out = scripted(tmp_path), tmp_path / "out"
     words = [
@@ -210,6 +215,7 @@ def test_mistakes_are_one_line_before_anything_runs(tmp_path, words, message):
     assert not list(tmp_path.glob("out/*/*"))
 
 
+@pytest.mark.slow
 def test_configs_that_say_too_little_and_folders_of_other_settings(tmp_path):
     words, out = ["--curricula", "uniform", "--budget", "steps=5", "--seeds", "1"], tmp_path / "out"
     assert "config (nowhere.yaml) does not exist" in compare("nowhere.yaml", out, *words).stderr
