@@ -19,8 +19,8 @@ SHARES = (
     "skip_step",
     "skip_target",
 )
-ABOVE_ZERO = ("value_learning_rate", "subset_share", "prior", "temperature", "target_slope")
-NOT_NEGATIVE = ("warmup_steps", "revision_pass", "target_step", "hard_weight", "easy_weight")
+ABOVE_ZERO = ("value_learning_rate", "subset_share", "prior", "category_temperature", "target_slope")
+NOT_NEGATIVE = ("warmup_filter_steps", "revision_pass", "target_step", "hard_weight", "easy_weight")
 
 
 @dataclass
@@ -86,9 +86,9 @@ class CurriculumConfig:
         },
     )
     warmup_variance_floor: float | None = field(
-        default=None, metadata={"help": "The same in the first warmup_steps steps (VCRL: 0.3)."}
+        default=None, metadata={"help": "The same in the first warmup_filter_steps steps (VCRL: 0.3)."}
     )
-    warmup_steps: int | None = field(
+    warmup_filter_steps: int | None = field(
         default=None, metadata={"help": "Steps that warmup_variance_floor holds for (VCRL: 20)."}
     )
     subset: str | None = field(
@@ -160,7 +160,7 @@ class CurriculumConfig:
         default=None,
         metadata={"help": "How steeply AdaRFT's target answers to the mean signal (its code: 2)."},
     )
-    temperature: float | None = field(
+    category_temperature: float | None = field(
         default=None,
         metadata={"help": "Of SEC's softmax over categories, whose scores lie in 0 to 1 (0.2: ours)."},
     )

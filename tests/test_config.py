@@ -22,11 +22,11 @@ from rlkit.config import BACKBONES, FILLS, CurriculumConfig
         ({"skip_base": 1.5}, "skip_base (1.5) must lie in 0 to 1"),
         ({"variance_floor": 1.1}, "variance_floor (1.1) must lie in 0 to 1"),
         ({"prior": 0.0}, "prior (0.0) must be above 0"),
-        ({"temperature": 0.0}, "temperature (0.0) must be above 0"),
+        ({"category_temperature": 0.0}, "category_temperature (0.0) must be above 0"),
         ({"subset_share": 0.0}, "subset_share (0.0) must be above 0"),
         ({"subset_share": 10.0}, "subset_share (10.0) must be above 0 and at most 1"),
         ({"subset": "hardest"}, "subset ('hardest') must be one of hard, medium, easy, random"),
-        ({"warmup_steps": -1}, "warmup_steps (-1) must be at least 0"),
+        ({"warmup_filter_steps": -1}, "warmup_filter_steps (-1) must be at least 0"),
         ({"revision_pass": -1}, "revision_pass (-1) must be at least 0"),
         ({"easy_weight": -0.2}, "easy_weight (-0.2) must be at least 0"),
         ({"oversample": 0.5}, "oversample (0.5) must be at least 1"),
@@ -81,3 +81,12 @@ def test_numbers_are_what_was_set():
 
 def test_every_field_has_a_help_text():
     assert all(field.metadata["help"] for field in fields(CurriculumConfig))
+
+
+def test_no_field_has_the_name_of_one_of_trl_s():
+    """They share one YAML file and one command line."""
+    from trl import GRPOConfig, ModelConfig
+
+    ours = {item.name for item in fields(CurriculumConfig)}
+    theirs = {item.name for config in (GRPOConfig, ModelConfig) for item in fields(config)}
+    assert ours & theirs == set()

@@ -37,7 +37,7 @@ class Curriculum:
             method of the estimator; None admits all.
         oversample: prompts that a round may roll out at most, as a multiple of the batch; the first round of
             a run does.
-        warmup_filter, warmup_steps: the filter of the first steps of a run, and how many those are.
+        warmup_filter, warmup_filter_steps: the filter of the first steps of a run, and how many those are.
         numbers: the preset's other settings, told apart on resume.
         seed: of the candidate stream and of the selector's randomness.
         name: shown in logs, and compared on resume.
@@ -57,7 +57,7 @@ class Curriculum:
         admission: Admission | None = None,
         oversample: float = 1.0,
         warmup_filter: Filter | None = None,
-        warmup_steps: int = 0,
+        warmup_filter_steps: int = 0,
         numbers: dict[str, Any] | None = None,
         seed: int = 0,
         name: str = "custom",
@@ -67,7 +67,7 @@ class Curriculum:
         self.estimator, self.selector, self.filter = estimator, selector, filter
         self.candidates, self.max_rounds, self.fill = candidates, max_rounds, fill
         self.admission, self.oversample = admission, oversample
-        self.warmup_filter, self.warmup_steps = warmup_filter, warmup_steps
+        self.warmup_filter, self.warmup_filter_steps = warmup_filter, warmup_filter_steps
         self.seed, self.name, self.signal = seed, name, signal
         self.budget = budget
         self.calibration = Calibration()
@@ -144,7 +144,7 @@ class Curriculum:
         self.pool.observe(groups.index_P, self.step)
         self.calibration.observe(proposal.prediction, groups)
         self.estimator.observe(groups, proposal.prediction)
-        early = self.warmup_filter is not None and self.step < self.warmup_steps
+        early = self.warmup_filter is not None and self.step < self.warmup_filter_steps
         reason_P = self.warmup_filter(groups) if early else self.filter(groups)  # type: ignore[misc]
         if len(groups):
             kept = float(np.mean(reason_P == KEPT))

@@ -345,7 +345,7 @@ def test_lilo_rolls_out_four_batches_and_trains_on_their_most_varied_groups():
 
 
 def test_the_warmup_filter_holds_for_the_first_steps():
-    curriculum = bound(CurriculumConfig("vcrl", warmup_steps=2, max_rounds=1), host_of())
+    curriculum = bound(CurriculumConfig("vcrl", warmup_filter_steps=2, max_rounds=1), host_of())
     eighths = (np.arange(8) < np.arange(9)[:, None]).astype(float)
     groups = Groups(np.arange(9), eighths, eighths, eighths)
     kept = []

@@ -47,7 +47,7 @@ FILTERING: dict[str, Preset] = {
         rule="keep groups whose variance is a share kappa of the greatest possible, refill from the stream",
         paper="VCRL (arXiv 2509.19803), without its memory bank",
         # All from memory of the paper: 0.3 in the first 20 steps, then 0.8.
-        numbers={**REFILL, "variance_floor": 0.8, "warmup_variance_floor": 0.3, "warmup_steps": 20},
+        numbers={**REFILL, "variance_floor": 0.8, "warmup_variance_floor": 0.3, "warmup_filter_steps": 20},
         parts=lambda config, truth: Parts(
             Neutral(),
             filter=partial(

@@ -73,8 +73,10 @@ HISTORY: dict[str, Preset] = {
         rule="draw categories by softmax(Q / temperature), Q a running mean of their absolute advantages",
         paper="SEC (arXiv 2505.14970)",
         # From memory: a learning rate (1 - decay) of about 0.5, temperatures of 0.2 to 1; 0.2 is our choice.
-        numbers={**ONE_ROUND, "decay": 0.5, "temperature": 0.2},
-        parts=lambda config, truth: admitting(Bandit(**picked(config, "decay", "temperature"))),
+        numbers={**ONE_ROUND, "decay": 0.5, "category_temperature": 0.2},
+        parts=lambda config, truth: admitting(
+            Bandit(**picked(config, "decay", temperature="category_temperature"))
+        ),
     ),
     "stat_sel": Preset(
         rule="draw categories in proportion to the policy's measured failures in them",
