@@ -114,13 +114,13 @@ class Comparison:
         return {**self.settings(), **self.overrides, "recipe": recipe, "vary": field}
 
     def runs(self) -> list[Run]:
-        """All runs, a seed at a time; those of one curriculum stand in the order of the pairs."""
+        """All runs; those of one start and seed stand together, so that they see the machine at one time."""
         values = (None,) if self.vary is None else self.vary[1]
         return [
             Run(curriculum, seed, value, self.out / self._cell(seed, value) / curriculum)
             for seed in self.seeds
-            for curriculum in self.curricula
             for value in values
+            for curriculum in self.curricula
         ]
 
     def _cell(self, seed: int, value: str | None) -> str:
