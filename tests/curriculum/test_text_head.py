@@ -146,9 +146,17 @@ def test_memory_is_bounded_and_what_left_it_is_not_forgotten(monkeypatch):
     pool, rate = corpus()
     model, rng = value_model(pool), np.random.default_rng(1)
     teach(model, rate, np.arange(400), rng)
-    assert model.state_dict()["size_R"].sum() <= 64 + 32
+    assert model.state_dict()["size_R"].sum() <= 64
     unseen = np.arange(400, 600)
     assert spearman(model.predict(unseen).mean_N, rate[unseen]) > 0.8
+
+
+def test_long_prompts_are_remembered_for_a_shorter_time(monkeypatch):
+    monkeypatch.setattr(text_head, "MEMORY_NGRAMS", 2000)
+    pool, rate = corpus()
+    model = value_model(pool)
+    teach(model, rate, np.arange(400), np.random.default_rng(1))
+    assert 0 < len(model.state_dict()["bucket_E"]) <= 2000
 
 
 @pytest.mark.parametrize("num", [0, 10, 200])

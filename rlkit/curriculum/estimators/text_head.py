@@ -31,8 +31,8 @@ from rlkit.curriculum.estimators.text_features import (
 )
 from rlkit.pool import PromptPool
 
-MEMORY = 20_000
-"""Groups that are remembered: a few hundred n-grams each."""
+MEMORY, MEMORY_NGRAMS = 20_000, 10_000_000
+"""Groups that are remembered, and n-grams of them all: 80 MB at most, however long the prompts."""
 SAMPLE = 8192
 """Prompts of the pool that tell which n-grams are rare, and how proportions vary."""
 PENALTY = 2.0
@@ -47,6 +47,7 @@ PROPORTION = 0.1
 """Of a proportion one standard deviation from the pool's mean; the n-grams of a prompt have unit length."""
 CENTER = np.array([[0.5], [0.125]])
 EDGE = 0.005
+"""The predicted mean stays so far from 0 and 1."""
 
 
 @dataclass
@@ -117,8 +118,7 @@ class TextHead:
             Round(features, value_2P, noise_P, np.zeros_like(value_2P), np.zeros_like(value_2P))
         )
         self._num_rounds += 1
-        while sum(map(len, self._rounds)) - len(self._rounds[0]) >= MEMORY:
-            self._rounds.pop(0)
+        self._forget()
         self._fit_recent()
         rng = np.random.default_rng((self.seed, self._num_rounds))
         order = rng.permutation(len(self._rounds) - 1).tolist()
@@ -128,6 +128,13 @@ class TextHead:
                 block.append(order.pop())
             self._solve([self._rounds[k] for k in block])
             block = [order.pop()] if order else [len(self._rounds) - 1]
+
+    def _forget(self) -> None:
+        num_groups = sum(map(len, self._rounds))
+        num_ngrams = sum(len(part.features.bucket_E) for part in self._rounds)
+        while len(self._rounds) > 1 and (num_groups > MEMORY or num_ngrams > MEMORY_NGRAMS):
+            oldest = self._rounds.pop(0)
+            num_groups, num_ngrams = num_groups - len(oldest), num_ngrams - len(oldest.features.bucket_E)
 
     def _dense(self, features: TextFeatures) -> np.ndarray:
         """(N, 1 + NUM_PROPORTIONS) a constant, and proportions on the pool's scale."""
