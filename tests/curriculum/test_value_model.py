@@ -8,7 +8,7 @@ from rlkit.checkpoint import load_state, save_state
 from rlkit.collect import NoLedger, collect
 from rlkit.curriculum import build_curriculum
 from rlkit.curriculum.calibration import spearman
-from rlkit.curriculum.estimators.text_features import prompt_text, text_features
+from rlkit.curriculum.estimators.text_features import prompt_text
 from rlkit.curriculum.estimators.value_model import ValueModel
 from rlkit.hosts.simulated import SimulatedHost, SimulationConfig
 from rlkit.pool import make_pool
@@ -260,16 +260,6 @@ def test_the_text_backbone_learns_from_words():
     mean_N = value_model.predict(np.arange(len(pool))).mean_N
     assert mean_N[unseen & (p_N > 0.5)].min() > 0.7
     assert mean_N[unseen & (p_N < 0.5)].max() < 0.3
-
-
-def test_text_features_are_stable_unit_vectors_of_words_and_their_order():
-    pool = pool_of(["add two and three", "three and two add", "Add  TWO and three", "", "unlike"])
-    features = text_features(pool, np.arange(5))
-    assert features.dtype == np.float32
-    np.testing.assert_allclose(np.linalg.norm(features, axis=1), [1, 1, 1, 0, 1], atol=1e-6)
-    np.testing.assert_array_equal(features[0], features[2])
-    assert 0.3 < features[0] @ features[1] < 0.9
-    assert abs(features[0] @ features[4]) < 0.3
 
 
 def test_messages_are_read_as_their_text():

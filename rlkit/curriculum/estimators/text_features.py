@@ -1,31 +1,183 @@
-"""Hashed words of a prompt's text: features without a model, a download or a vocabulary.
+"""What a prompt's text shows without a model, a download or a vocabulary: hashed n-grams and proportions.
 
-Unigrams and bigrams of words, numbers and symbols fall into `WIDTH` buckets by a stable hash with a sign
-(Weinberger et al., arXiv 0902.2206), damped by a square root and scaled to unit length.
+Words (`\\frac` is one), numbers and symbols, alone and as runs of two and three, fall into `WIDTH` buckets
+by a stable hash (Weinberger et al., arXiv 0902.2206). A bucket's count c weighs log(1 + c) times how rare
+the bucket is in the pool, and a prompt's weights have unit length, as in TF-IDF. Beside them stand the
+proportions: length, digits, capitals, and marks of each kind. It all works on the bytes of many prompts at
+once.
 """
 
-import re
-import zlib
-from itertools import pairwise
+from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 
 from rlkit.pool import PromptPool
 
-WIDTH = 1024
-_TOKEN = re.compile(r"\\?[A-Za-z]+|\d|[^\sA-Za-z\d]")
+BITS = 20
+WIDTH = 1 << BITS
+MAX_LENGTH = 4096
+"""Bytes of a prompt that are read: a limit on what one prompt can cost."""
+CHUNK = 256
+"""Prompts at a time, so that the work stays in the processor's cache."""
+
+_SPACE, _LETTER, _DIGIT, _SYMBOL = range(4)
 
 
-def text_features(pool: PromptPool, index_N: np.ndarray) -> np.ndarray:
-    """(N, WIDTH) float32 features of the pool's prompts."""
-    features = np.zeros((len(index_N), WIDTH), dtype=np.float32)
-    for features_row, row in zip(features, pool.take(index_N), strict=True):
-        tokens = _TOKEN.findall(prompt_text(row["prompt"]).lower())
-        for token in (*tokens, *(f"{a} {b}" for a, b in pairwise(tokens))):
-            code = zlib.crc32(token.encode())
-            features_row[code % WIDTH] += 1.0 if code & 0x80000000 else -1.0
-    features = np.sign(features) * np.sqrt(np.abs(features))
-    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-6)
+def _kind(byte: int) -> int:
+    if byte <= 32:
+        return _SPACE
+    if byte > 127 or chr(byte).isalpha():  # above 127: a part of a letter, in UTF-8
+        return _LETTER
+    return _DIGIT if chr(byte).isdigit() else _SYMBOL
+
+
+_KIND = bytes(map(_kind, range(256)))
+_MARKS = ("$", "\\", "^_", "=", "?", ",", "()[]{}", "+-*/<>", ".;:")
+NUM_GROUPS = len(_MARKS) + 3
+_GROUP = np.zeros(256, dtype=np.int64)
+"""Of a token's first byte: its marks, a capital, a letter of another alphabet, or 0."""
+for _number, _mark in enumerate((*_MARKS, bytes(range(65, 91)).decode()), start=1):
+    _GROUP[list(_mark.encode())] = _number
+_GROUP[128:] = NUM_GROUPS - 1
+NUM_PROPORTIONS = 2 * NUM_GROUPS + 6
+
+# A token's hash is the sum of a random number a byte times a power of `_BASE`, all modulo 2**32.
+_BASE, _SECOND, _THIRD, _MIX = np.array([2654435761, 2246822519, 3266489917, 668265263], dtype=np.uint32)
+_RANDOM = b"".join(blake2b(bytes([byte]).lower(), digest_size=4).digest() for byte in range(256))
+_BYTE = np.frombuffer(_RANDOM, dtype="<u4") * (np.frombuffer(_KIND, dtype=np.uint8) != _SPACE).astype(
+    np.uint32
+)
+_NUM_BYTES = CHUNK * (MAX_LENGTH + 1) + 1
+_POWER = np.cumprod(np.full(_NUM_BYTES, _BASE), dtype=np.uint32)
+_INVERSE = np.cumprod(np.full(_NUM_BYTES, pow(int(_BASE), -1, 1 << 32), dtype=np.uint32), dtype=np.uint32)
+_LOG = np.log1p(np.arange(MAX_LENGTH + 1)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class TextFeatures:
+    """Of N prompts: the n-grams of prompt i at `start_N[i]:start_N[i + 1]`, and proportions.
+
+    `bucket_E` are their buckets, `weight_E` their weights: log(1 + count) until `rarity` has been applied.
+    """
+
+    start_N: np.ndarray  # (N + 1,) int64
+    bucket_E: np.ndarray  # (E,) int32
+    weight_E: np.ndarray  # (E,) float32
+    proportion_NK: np.ndarray  # (N, NUM_PROPORTIONS) float32
+
+    def __len__(self) -> int:
+        return len(self.proportion_NK)
+
+    def sums(self, value_E: np.ndarray) -> np.ndarray:
+        """(N,) sums over each prompt's n-grams."""
+        sum_N = np.add.reduceat(np.append(value_E, value_E.dtype.type(0)), self.start_N[:-1])
+        sum_N[self.start_N[1:] == self.start_N[:-1]] = 0
+        return sum_N
+
+    def weighted(self, rarity_W: np.ndarray) -> "TextFeatures":
+        """Weights times the rarity of their buckets, each prompt's scaled to unit length."""
+        weight_E = self.weight_E * rarity_W[self.bucket_E]
+        scale_N = 1 / np.maximum(np.sqrt(self.sums(weight_E**2)), np.float32(1e-6))
+        weight_E *= np.repeat(scale_N, np.diff(self.start_N))
+        return TextFeatures(self.start_N, self.bucket_E, weight_E, self.proportion_NK)
+
+    def take(self, positions: np.ndarray) -> "TextFeatures":
+        num = np.diff(self.start_N)[positions]
+        start = np.concatenate([[0], np.cumsum(num)])
+        source = np.arange(start[-1]) + np.repeat(self.start_N[positions] - start[:-1], num)
+        return TextFeatures(
+            start, self.bucket_E[source], self.weight_E[source], self.proportion_NK[positions]
+        )
+
+    @classmethod
+    def concatenate(cls, parts: "list[TextFeatures]") -> "TextFeatures":
+        num = np.concatenate([np.diff(part.start_N) for part in parts])
+        return cls(
+            np.concatenate([[0], np.cumsum(num)]),
+            np.concatenate([part.bucket_E for part in parts]),
+            np.concatenate([part.weight_E for part in parts]),
+            np.concatenate([part.proportion_NK for part in parts]),
+        )
+
+
+def text_features(texts: list[str]) -> TextFeatures:
+    """Features of texts, their n-grams not yet weighted by rarity."""
+    parts = [_features_of_chunk(texts[i : i + CHUNK]) for i in range(0, max(len(texts), 1), CHUNK)]
+    return TextFeatures.concatenate(parts)
+
+
+def rarity(features: TextFeatures) -> np.ndarray:
+    """(WIDTH,) log of one over the share of these prompts that have a bucket, plus 1; smoothed."""
+    seen_W = np.bincount(features.bucket_E, minlength=WIDTH)
+    return (np.log((1 + len(features)) / (1 + seen_W)) + 1).astype(np.float32)
+
+
+def _features_of_chunk(texts: list[str]) -> TextFeatures:
+    # A space in front, so that no token starts at byte 0, and one behind each text.
+    encoded = [text[:MAX_LENGTH].encode(errors="replace")[:MAX_LENGTH] for text in texts]
+    end_N = np.cumsum([len(text) + 1 for text in encoded], dtype=np.int64)
+    joined = b" " + b" ".join(encoded) + b" "
+    byte_B, kind_B = (np.frombuffer(text, dtype=np.uint8) for text in (joined, joined.translate(_KIND)))
+    hash_T, kind_T, first_T, length_T, place_T = _tokens(byte_B, kind_B)
+    row_T = np.searchsorted(end_N, place_T, side="right").astype(np.uint32)
+
+    two, three = row_T[1:] == row_T[:-1], row_T[2:] == row_T[:-2]
+    pair_T = hash_T[:-1] + hash_T[1:] * _SECOND
+    hash_E = np.concatenate([hash_T, pair_T[two], (pair_T[:-1] + hash_T[2:] * _THIRD)[three]])
+    row_E = np.concatenate([row_T, row_T[1:][two], row_T[2:][three]])
+    hash_E = (hash_E ^ (hash_E >> np.uint32(15))) * _MIX
+    key_E = (row_E << np.uint32(BITS)) | (hash_E >> np.uint32(32 - BITS))
+    key_E.sort()
+    first = np.flatnonzero(np.concatenate([[True], key_E[1:] != key_E[:-1]])[: len(key_E)])
+    weight_E = _LOG[np.diff(first, append=len(key_E))]
+    key_E = key_E[first]
+    start_N = np.searchsorted(key_E, np.arange(len(texts) + 1, dtype=np.uint32) << np.uint32(BITS))
+    bucket_E = (key_E & np.uint32(WIDTH - 1)).astype(np.int32)
+    proportion_NK = _proportions(np.diff(end_N, prepend=0), row_T, kind_T, first_T, length_T)
+    return TextFeatures(start_N, bucket_E, weight_E, proportion_NK)
+
+
+def _tokens(byte_B: np.ndarray, kind_B: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Hash, kind, first byte, length and place of each token."""
+    starts_B = kind_B[1:] != kind_B[:-1]
+    starts_B |= kind_B[1:] == _SYMBOL
+    starts_B &= (kind_B[1:] != _LETTER) | (byte_B[:-1] != ord("\\"))
+    place_T = np.flatnonzero(starts_B) + 1
+    if len(place_T) == 0:
+        return tuple(np.zeros(0, dtype) for dtype in (np.uint32, np.uint8, np.uint8, np.int64, np.int64))
+    length_T = np.diff(place_T, append=len(byte_B))
+    hash_T = np.add.reduceat(_BYTE[byte_B] * _POWER[: len(byte_B)], place_T, dtype=np.uint32)
+    hash_T *= _INVERSE[place_T]
+    # A run of spaces is a token here: dropped.
+    kept = np.flatnonzero(kind_B[place_T] != _SPACE)
+    place_T = place_T[kept]
+    return hash_T[kept], kind_B[place_T], byte_B[place_T], length_T[kept], place_T
+
+
+def _proportions(num_bytes_N, row_T, kind_T, first_T, length_T) -> np.ndarray:
+    """Logs of the counts of each kind of mark and token, their shares, and the mean length of words."""
+    num = len(num_bytes_N)
+    cell_T = row_T * np.int64(NUM_GROUPS) + _GROUP[first_T]
+    count_NK = np.bincount(cell_T, minlength=num * NUM_GROUPS).reshape(num, NUM_GROUPS)
+    cell_T = row_T * np.int64(4) + kind_T
+    tokens_NK = np.bincount(cell_T, minlength=num * 4).reshape(num, 4)
+    letters_NK = np.bincount(cell_T, length_T, minlength=num * 4).reshape(num, 4)
+    longest_N = np.zeros(num)
+    numbers = np.flatnonzero(kind_T == _DIGIT)
+    np.maximum.at(longest_N, row_T[numbers], length_T[numbers])
+    counts = [num_bytes_N, tokens_NK[:, _LETTER], tokens_NK[:, _DIGIT], letters_NK[:, _DIGIT], longest_N]
+    columns = [
+        np.log1p(count_NK),
+        count_NK / num_bytes_N[:, None],
+        np.log1p(np.stack(counts, axis=1)),
+        (letters_NK[:, _LETTER] / np.maximum(tokens_NK[:, _LETTER], 1))[:, None],
+    ]
+    return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+def pool_texts(pool: PromptPool, index_N: np.ndarray) -> list[str]:
+    return [prompt_text(row["prompt"]) for row in pool.take(index_N)]
 
 
 def prompt_text(prompt: str | list[dict]) -> str:
