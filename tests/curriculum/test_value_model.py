@@ -201,14 +201,14 @@ def test_its_stated_error_shrinks_as_it_learns():
     assert late < 3 * max(truth, 0.03)
 
 
-@pytest.mark.parametrize("num_rounds", [0, 1, 12])  # the buffer holds 8
+@pytest.mark.parametrize("num_rounds", [0, 1, 20])  # the buffer holds 16
 def test_state_round_trip_to_the_bit(num_rounds, tmp_path):
     first, second = model(), model(seed=5)
     teach(first, flips, num_rounds)
     save_state(tmp_path, "value_model", first.state_dict())
     second.load_state_dict(load_state(tmp_path, "value_model"))
     assert num_rounds == 0 or second.state_dict()["optimizer"]["state"][0]["step"] == 8 * num_rounds
-    assert len(second.state_dict()["recent"]) == min(num_rounds, 8)
+    assert len(second.state_dict()["recent"]) == min(num_rounds, 16)
     if num_rounds:
         same(first.predict(EVERYTHING), second.predict(EVERYTHING))
         for value_model in (first, second):

@@ -56,7 +56,7 @@ class ValueModel:
         hidden: int = 64,
         learning_rate: float = 3e-3,
         steps: int = 8,
-        buffer: int = 8,
+        buffer: int = 16,
         signal_min: float = 0.0,
         signal_max: float = 1.0,
         seed: int = 0,
