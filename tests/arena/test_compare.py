@@ -51,6 +51,7 @@ def wait_for(condition, seconds=30):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_three_curricula_on_the_simulator(tmp_path):
     config = write_config(
         tmp_path, recipe="simulated", num_prompts=400, groups_per_step=8, learning_rate="2e-1"
@@ -191,6 +192,7 @@ def test_each_start_is_a_block_of_its_own(tmp_path):
     assert entry["runs"] == 4 and entry["accuracy"]["steps"]["verdict"] == "too few runs to say"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [
