@@ -79,3 +79,17 @@ def test_setup_without_a_recent_python_says_what_to_do(project):
 def test_setup_refuses_unknown_arguments(project):
     result, _ = setup(project, "--vlm")
     assert result.returncode != 0 and "usage: scripts/setup [--vllm]" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "command"),
+    [
+        ("scripts/setup", "-m pip install"),
+        ("scripts/demo", "recipes/demo.py"),
+        ("scripts/test", "-m pytest"),
+        (".ci/run", "scripts/test"),
+    ],
+)
+def test_each_script_does_what_it_is_for(script, command):
+    """Bash accepts an empty file, and an empty test script passes."""
+    assert command in (ROOT / script).read_text()
