@@ -106,6 +106,8 @@ def test_an_interrupted_comparison_leaves_no_run_behind(tmp_path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env=ENVIRONMENT,
+        # A shell starts its background jobs with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     run = out / "seed-0" / "uniform"
     wait_for(lambda: (run / "checkpoint-5").exists())
