@@ -19,7 +19,16 @@ SHARES = (
     "skip_step",
     "skip_target",
 )
-ABOVE_ZERO = ("value_learning_rate", "subset_share", "prior", "category_temperature", "target_slope")
+ABOVE_ZERO = (
+    "value_learning_rate",
+    "subset_share",
+    "prior",
+    "category_temperature",
+    "target_slope",
+    "references",
+    "selection_temperature",
+)
+AT_LEAST_ONE = ("candidates", "max_rounds", "value_hidden", "value_steps", "value_buffer", "reference_steps")
 NOT_NEGATIVE = ("warmup_filter_steps", "revision_pass", "target_step", "hard_weight", "easy_weight")
 
 
@@ -172,13 +181,33 @@ class CurriculumConfig:
         default=None,
         metadata={"help": "Weight of an easy prompt beside a normal one's 1 (pools: 0.2, prime-rl)."},
     )
+    references: float | None = field(
+        default=None,
+        metadata={
+            "help": "Random prompts rolled out only to predict others from, in batches (dots 0.5, its code: "
+            "256 for 512)."
+        },
+    )
+    reference_steps: int | None = field(
+        default=None, metadata={"help": "Steps that a set of references serves (dots: 2, its code)."}
+    )
+    selection_temperature: float | None = field(
+        default=None,
+        metadata={
+            "help": "Of the softmax over the distances from the target, which are shares of the signal's "
+            "range (dots: 0.001, its code)."
+        },
+    )
     value_backbone: str | None = field(
         default=None,
         metadata={
             "help": "What the value model sees: policy (its last hidden state) or text (hashed words)."
         },
     )
-    value_hidden: int | None = field(default=None, metadata={"help": "Hidden units of the value head."})
+    value_hidden: int | None = field(
+        default=None,
+        metadata={"help": "Hidden units of the value head, or of each projection of dots (both 64: ours)."},
+    )
     value_learning_rate: float | None = field(default=None, metadata={"help": "Of the value head's AdamW."})
     value_steps: int | None = field(
         default=None, metadata={"help": "Gradient steps of the value head after each round of rollouts."}
@@ -211,7 +240,7 @@ class CurriculumConfig:
 
     def validate(self) -> None:
         """Raises ValueError that names the field, its value and the remedy."""
-        for name in ("candidates", "max_rounds", "value_hidden", "value_steps", "value_buffer"):
+        for name in AT_LEAST_ONE:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} ({value}) must be at least 1")

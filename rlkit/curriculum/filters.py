@@ -12,8 +12,20 @@ from rlkit.types import INFORMATIVE_VARIANCE, Groups
 KEPT = "kept"
 UNSCORABLE = "unscorable"
 LOW_VARIANCE = "low_variance"
-REASONS = (KEPT, "surplus", "all_high", "all_low", "too_easy", "too_hard", LOW_VARIANCE, UNSCORABLE)
-"""What becomes of a group; "surplus" passed the filter after the batch was full."""
+REFERENCE = "reference"
+REASONS = (
+    KEPT,
+    "surplus",
+    "all_high",
+    "all_low",
+    "too_easy",
+    "too_hard",
+    LOW_VARIANCE,
+    UNSCORABLE,
+    REFERENCE,
+)
+"""What becomes of a group; "surplus" passed the filter after the batch was full, and a "reference" was rolled
+out by a probe, which no filter sees."""
 
 Filter = Callable[[Groups], np.ndarray]
 

@@ -65,6 +65,7 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
         fill=config.fill,  # type: ignore[arg-type]
         admission=parts.admission,
         oversample=config.oversample if "oversample" in used else 1.0,  # type: ignore[arg-type]
+        probe=parts.probe,
         warmup_filter=parts.warmup_filter,
         warmup_filter_steps=config.warmup_filter_steps if "warmup_filter_steps" in used else 0,  # type: ignore[arg-type]
         numbers={name: getattr(config, name) for name in preset.numbers},

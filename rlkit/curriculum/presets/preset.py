@@ -9,6 +9,7 @@ import numpy as np
 from rlkit.config import CurriculumConfig
 from rlkit.curriculum.estimators import Estimator
 from rlkit.curriculum.filters import Filter, keep_all
+from rlkit.curriculum.probe import Probe
 from rlkit.curriculum.scale import Scale
 from rlkit.curriculum.selectors import Selector, in_order
 from rlkit.pool import Admission
@@ -18,12 +19,13 @@ Truth = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Parts:
-    """What a curriculum is made of; `admission` and `warmup_filter` only where a preset has them."""
+    """What a curriculum is made of; `admission`, `probe` and `warmup_filter` only where a preset has them."""
 
     estimator: Estimator
     selector: Selector = in_order
     filter: Filter = keep_all
     admission: Admission | None = None
+    probe: Probe | None = None
     warmup_filter: Filter | None = None
 
 
