@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from rlkit.curriculum.curriculum import Curriculum
-from rlkit.curriculum.filters import KEPT
+from rlkit.curriculum.filters import KEPT, REFERENCE
 from rlkit.types import REPLAYED, Batch, Groups, Prediction, Proposal
 
 
@@ -63,6 +63,7 @@ def collect(curriculum: Curriculum, host: Host, num_groups: int, ledger: Writer)
     started = curriculum.started(num_groups)
     if len(started):
         _learn(curriculum, host, filling, _as_proposed(started), started)
+    _probe(curriculum, host, filling)
     for _ in range(curriculum.max_rounds):
         if filling.missing == 0:
             break
@@ -122,6 +123,18 @@ def _as_proposed(started: Groups) -> Proposal:
     return Proposal(started.index_P, np.zeros(num, dtype=int), Prediction.neutral(num), 0, 0.0)
 
 
+def _probe(curriculum: Curriculum, host: Host, filling: "Filling") -> None:
+    """Rolls out what the curriculum only wants to look at, where it does at this step."""
+    size = curriculum.probe_size(filling.num_groups)
+    if size == 0:
+        return
+    proposal = host.agree(curriculum.propose_probe(host.whole(size, curriculum.group_size)))
+    groups = host.rollout(proposal)
+    start = time.perf_counter()
+    reasons = curriculum.observe_probe(groups)
+    filling.add(proposal, groups, reasons, time.perf_counter() - start)
+
+
 class Filling:
     """The graded groups of a step so far."""
 
@@ -134,9 +147,9 @@ class Filling:
 
     @property
     def index(self) -> np.ndarray:
-        """Pool indices rolled out in this step."""
-        empty = np.empty(0, dtype=np.int64)
-        return np.concatenate([empty, *(proposal.index_P for proposal, *_ in self._rounds)])
+        """Pool indices rolled out in this step to be trained on; a reference may yet be."""
+        parts = (proposal.index_P[reason_P != REFERENCE] for proposal, _, reason_P, _ in self._rounds)
+        return np.concatenate([np.empty(0, dtype=np.int64), *parts])
 
     @property
     def missing(self) -> int:
@@ -179,8 +192,8 @@ class Filling:
 
 
 def _best_dropped(groups: Groups, reason_P: np.ndarray) -> np.ndarray:
-    """Dropped groups, most varied signal first, unscorable ones last."""
-    dropped = np.flatnonzero(~np.isin(reason_P, (KEPT, "replayed")))
+    """Dropped groups, most varied signal first, unscorable ones last. References are none of them."""
+    dropped = np.flatnonzero(~np.isin(reason_P, (KEPT, "replayed", REFERENCE)))
     variance = np.nan_to_num(groups.variance_P[dropped], nan=-1.0)
     return dropped[np.argsort(-variance, kind="stable")]
 

@@ -29,8 +29,17 @@ AT_LEAST_ONE = (
     "value_buffer",
     "shelf_size",
     "max_age",
+    "reference_steps",
 )
-ABOVE_ZERO = ("value_learning_rate", "subset_share", "prior", "category_temperature", "target_slope")
+ABOVE_ZERO = (
+    "value_learning_rate",
+    "subset_share",
+    "prior",
+    "category_temperature",
+    "target_slope",
+    "references",
+    "selection_temperature",
+)
 NOT_NEGATIVE = ("warmup_filter_steps", "revision_pass", "target_step", "hard_weight", "easy_weight")
 
 
@@ -209,13 +218,33 @@ class CurriculumConfig:
             "each), knapsack, vip or cures (docs/presets.md). Any preset of one round takes it."
         },
     )
+    references: float | None = field(
+        default=None,
+        metadata={
+            "help": "Random prompts rolled out only to predict others from, in batches (dots 0.5, its code: "
+            "256 for 512)."
+        },
+    )
+    reference_steps: int | None = field(
+        default=None, metadata={"help": "Steps that a set of references serves (dots: 2, its code)."}
+    )
+    selection_temperature: float | None = field(
+        default=None,
+        metadata={
+            "help": "Of the softmax over the distances from the target, which are shares of the signal's "
+            "range (dots: 0.001, its code)."
+        },
+    )
     value_backbone: str | None = field(
         default=None,
         metadata={
             "help": "What the value model sees: policy (its last hidden state) or text (hashed words)."
         },
     )
-    value_hidden: int | None = field(default=None, metadata={"help": "Hidden units of the value head."})
+    value_hidden: int | None = field(
+        default=None,
+        metadata={"help": "Hidden units of the value head, or of each projection of dots (both 64: ours)."},
+    )
     value_learning_rate: float | None = field(default=None, metadata={"help": "Of the value head's AdamW."})
     value_steps: int | None = field(
         default=None, metadata={"help": "Gradient steps of the value head after each round of rollouts."}

@@ -184,7 +184,8 @@ class Batch:
 
     `chosen_B` are positions into `groups`, of constant number B; `weight_B` is 0.0 where a group only pads
     the batch (fill policy "shrink"). `reason_P` is "kept", or why the filter or the fill left the group
-    out. `round_P` is `REPLAYED` for groups of earlier steps that are trained on again.
+    out, or "reference" where a probe rolled it out. `round_P` is `REPLAYED` for groups of earlier steps that
+    are trained on again.
     """
 
     groups: Groups

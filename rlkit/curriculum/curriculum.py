@@ -12,7 +12,8 @@ from rlkit.budget import Budget
 from rlkit.curriculum.allocation import Allocation
 from rlkit.curriculum.calibration import Calibration
 from rlkit.curriculum.estimators import Estimator, Senses
-from rlkit.curriculum.filters import KEPT, WAITING, Filter
+from rlkit.curriculum.filters import KEPT, REFERENCE, WAITING, Filter
+from rlkit.curriculum.probe import Probe
 from rlkit.curriculum.selectors import Selector
 from rlkit.curriculum.shelf import Replay, Shelf, Waiting
 from rlkit.pool import Admission, PromptPool
@@ -43,6 +44,7 @@ class Curriculum:
             method of the estimator; None admits all.
         oversample: prompts that a round may roll out at most, as a multiple of the batch; the first round of
             a run does.
+        probe: prompts to roll out now and then only to be looked at; None for none.
         warmup_filter, warmup_filter_steps: the filter of the first steps of a run, and how many those are.
         screen: completions that a prompt gets at first; only where these pass the filter it gets the rest of
             its group. None gives all at once.
@@ -67,6 +69,7 @@ class Curriculum:
         fill: Fill = "top_up",
         admission: Admission | None = None,
         oversample: float = 1.0,
+        probe: Probe | None = None,
         warmup_filter: Filter | None = None,
         warmup_filter_steps: int = 0,
         screen: int | None = None,
@@ -81,7 +84,7 @@ class Curriculum:
     ):
         self.estimator, self.selector, self.filter = estimator, selector, filter
         self.candidates, self.max_rounds, self.fill = candidates, max_rounds, fill
-        self.admission, self.oversample = admission, oversample
+        self.admission, self.oversample, self.probe = admission, oversample, probe
         self.warmup_filter, self.warmup_filter_steps = warmup_filter, warmup_filter_steps
         self.screen, self.shelf, self.recall, self.allocation = screen, shelf, recall, allocation
         self.seed, self.name, self.signal = seed, name, signal
@@ -235,6 +238,26 @@ class Curriculum:
         if self.shelf is not None:
             self.shelf.store(batch)
         self.step += 1
+
+    def probe_size(self, num_groups: int) -> int:
+        """Prompts to roll out at this step only to be looked at; 0 at most steps, or always."""
+        if self.probe is None or self.step % self.probe.every:
+            return 0
+        return math.ceil(self.probe.share * num_groups)
+
+    def propose_probe(self, num: int) -> Proposal:
+        """`num` prompts of the whole pool at random, or all there are. Nothing is predicted of them."""
+        start = time.perf_counter()
+        index = self._rng.choice(len(self.pool), min(num, len(self.pool)), replace=False)
+        count_P = np.full(len(index), self.group_size)
+        neutral = Prediction.neutral(len(index))
+        return Proposal(index, count_P, neutral, 0, time.perf_counter() - start)
+
+    def observe_probe(self, groups: Groups) -> np.ndarray:
+        """Shows a probe's groups to what asked for them alone. Returns "reference" for each."""
+        self.pool.observe(groups.index_P, self.step)
+        self.probe.learn(groups)  # type: ignore[union-attr]
+        return np.full(len(groups), REFERENCE, dtype=object)
 
     def round_size(self, missing: int, num_groups: int) -> int:
         """Prompts to roll out for about `missing` survivors of the filter, `oversample` batches at most."""

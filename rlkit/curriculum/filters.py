@@ -13,11 +13,13 @@ KEPT = "kept"
 UNSCORABLE = "unscorable"
 LOW_VARIANCE = "low_variance"
 WAITING = "waiting"
+REFERENCE = "reference"
 REASONS = (
     KEPT,
     "surplus",
     "replayed",
     WAITING,
+    REFERENCE,
     "all_high",
     "all_low",
     "too_easy",
@@ -26,7 +28,8 @@ REASONS = (
     UNSCORABLE,
 )
 """What becomes of a group. "surplus" passed the filter after the batch was full, "waiting" is to be completed
-in a later step, "replayed" was trained on before."""
+in a later step, "replayed" was trained on before, a "reference" was rolled out by a probe, which no filter
+sees."""
 
 Filter = Callable[[Groups], np.ndarray]
 

@@ -26,6 +26,23 @@ def nearest(prediction: Prediction, num: int, rng: np.random.Generator, target: 
     return np.argsort(np.abs(prediction.mean_N - target), kind="stable")[:num]
 
 
+def softmax(
+    prediction: Prediction,
+    num: int,
+    rng: np.random.Generator,
+    target: float = 0.5,
+    temperature: float = 1e-3,
+    scale: Scale | None = None,
+) -> np.ndarray:
+    """Drawn without replacement by softmax(-|mean - target| / temperature) (DOTS, arXiv 2506.05316).
+
+    The candidates with the greatest logit + Gumbel noise are such a draw. The target and the temperature are
+    shares of the signal's range. Means [.4, .5], temperature .1, num 1 -> [1] with 1 / (1 + e^-1) = 0.73.
+    """
+    distance_N = np.abs((scale or Scale()).share(prediction.mean_N) - target)
+    return np.argsort(distance_N / temperature - rng.gumbel(size=len(distance_N)), kind="stable")[:num]
+
+
 def thompson(
     prediction: Prediction,
     num: int,

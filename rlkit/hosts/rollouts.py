@@ -206,7 +206,9 @@ class TRLHost:
             self._completions[self._num_rows] = completion
             self._rewards.append(torch.tensor([completion.rewards], device=self.accelerator.device))
             self._num_rows += 1
-        return rows + self._rows_of[index][: int((age_G == 0).sum())]
+        # The last ones: a reference may have been rolled out before to be looked at.
+        num_fresh = int((age_G == 0).sum())
+        return rows + self._rows_of[index][len(self._rows_of[index]) - num_fresh :]
 
     def _everywhere(self, rows: list[int]) -> dict[int, Completion]:
         """These rows' completions, of which each process made some, on every process."""

@@ -64,6 +64,7 @@ def test_published_numbers():
         ("stat_sel", {"unsolved": 0.85}),
         ("pools", {"band_low": 0.25, "band_high": 0.75, "hard_weight": 0.2, "easy_weight": 0.2}),
         ("retire", {"mastered": 0.9, "decay": 1.0, "fill": "shrink"}),
+        ("dots", {"references": 0.5, "reference_steps": 2, "selection_temperature": 1e-3, "target": 0.5}),
         ("lilo", {"oversample": 4.0, "max_rounds": 1}),
         ("vcrl", {"variance_floor": 0.8, "warmup_variance_floor": 0.3, "warmup_filter_steps": 20}),
         ("vcrl", {"bank_momentum": 0.9}),
@@ -81,7 +82,8 @@ OTHERWISE = {
     **dict.fromkeys(("band_low", "warmup_variance_floor", "target", "hard_weight", "easy_weight"), 0.4),
     **dict.fromkeys(("skip_base", "skip_step", "skip_target", "subset_share", "category_temperature"), 0.3),
     **dict.fromkeys(("candidates", "max_rounds", "warmup_filter_steps", "revision_pass", "value_hidden"), 7),
-    **dict.fromkeys(("value_steps", "value_buffer"), 7),
+    **dict.fromkeys(("value_steps", "value_buffer", "reference_steps"), 7),
+    **dict.fromkeys(("references", "selection_temperature"), 0.2),
     **dict.fromkeys(("oversample", "prior", "target_start", "target_step", "target_slope"), 3.0),
     **{"fill": "error", "subset": "easy", "value_backbone": "text", "band_high": 0.9},
     **{"value_learning_rate": 0.1, "bank_momentum": 0.6, "allocation": "cures"},
@@ -129,6 +131,18 @@ def test_a_settings_object_or_a_name_make_the_same():
     assert (by_name.max_rounds, by_name.name) == (by_config.max_rounds, by_config.name)
 
 
+def test_a_number_that_the_text_backbone_does_not_have_is_told(caplog):
+    text = CurriculumConfig("pcl", value_backbone="text")
+    with caplog.at_level(logging.WARNING, logger="rlkit"):
+        build_curriculum(text)
+        build_curriculum(resolve_config(text))
+        build_curriculum(CurriculumConfig("pcl", value_hidden=8, value_steps=2))
+    assert not caplog.messages
+    with caplog.at_level(logging.WARNING, logger="rlkit"):
+        build_curriculum(CurriculumConfig("pcl", value_backbone="text", value_hidden=8, value_steps=2))
+    assert caplog.messages == ["value_backbone='text' does not use value_hidden, value_steps; it is ignored"]
+
+
 def test_an_impossible_mix_of_preset_and_own_numbers_is_told():
     with pytest.raises(ValueError, match=r"band_low \(0.9\) must not be above band_high \(0.8\)"):
         build_curriculum(CurriculumConfig("odf", band_low=0.9))
@@ -172,8 +186,11 @@ def test_each_preset_does_what_it_is_for(caplog):
     batch = POOL.groups_per_step * POOL.num_generations * POOL.num_steps
 
     assert spent["uniform"] == spent["pcl"] == spent["oracle"] == batch
+    # Half a batch of references at 13 of the 25 steps.
+    assert spent["dots"] == batch * (1 + 0.5 * 13 / 25)
     assert min(spent["dapo"], spent["odf"]) > 1.3 * batch
     assert effective["uniform"] < 0.6 < 0.8 < effective["pcl"] < effective["oracle"]
+    assert effective["dots"] > 0.8
     assert effective["dapo"] == effective["odf"] == 1.0
     accuracy = {name: run[-1]["accuracy"] for name, run in runs.items()}
     assert accuracy["uniform"] < accuracy["pcl"] < accuracy["oracle"]

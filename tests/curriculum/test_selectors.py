@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkit.curriculum.scale import Scale
-from rlkit.curriculum.selectors import in_order, nearest, thompson
+from rlkit.curriculum.selectors import in_order, nearest, softmax, thompson
 from rlkit.types import Prediction
 
 
@@ -46,7 +46,7 @@ def test_in_order_is_the_head_of_the_stream():
     np.testing.assert_array_equal(in_order(predicted([0.9]), 2, rng), [0])
 
 
-@pytest.mark.parametrize("select", [in_order, nearest, thompson])
+@pytest.mark.parametrize("select", [in_order, nearest, softmax, thompson])
 @given(means=st.lists(st.floats(0, 1), max_size=30), num=st.integers(0, 40), seed=st.integers(0, 3))
 def test_a_choice_is_distinct_candidates_as_many_as_there_are_and_deterministic(select, means, num, seed):
     chosen = select(predicted(means), num, np.random.default_rng(seed))
@@ -100,3 +100,23 @@ def test_thompson_tries_what_is_little_known_now_and_then_and_what_is_known_well
 def test_thompson_takes_certain_predictions_at_their_word():
     chosen = thompson(predicted([0.9, 0.4, 0.55]), 2, np.random.default_rng(0))
     np.testing.assert_array_equal(chosen, [2, 1])
+
+
+def test_softmax_draws_without_replacement_by_the_distance_from_the_target():
+    """Weights e^-|m - 0.5|/t of 1, e^-1 and e^-2: the first pick, and the second after each first."""
+    weight = np.exp(-np.arange(3.0))
+    weight /= weight.sum()
+    means, rng = [0.5, 0.4, 0.7], np.random.default_rng(0)
+    pairs = np.zeros((3, 3))
+    for _ in range(6000):
+        first, second = softmax(predicted(means), 2, rng, temperature=0.1)
+        pairs[first, second] += 1 / 6000
+    expected = weight[:, None] * weight / (1 - weight[:, None]) * (1 - np.eye(3))
+    np.testing.assert_allclose(pairs, expected, atol=0.02)
+
+
+def test_softmax_looks_at_shares_of_the_signals_range():
+    scale = Scale(-1.0, 3.0)
+    prediction = scale.prediction(np.array([0.9, 0.41, 0.2]), np.ones(3), np.ones(3))
+    chosen = softmax(prediction, 2, np.random.default_rng(0), target=0.4, scale=scale)
+    np.testing.assert_array_equal(chosen, [1, 2])  # a step of 0.1 is a hundred temperatures

@@ -103,7 +103,9 @@ def test_filtered_step_generates_and_grades_once(tmp_path, preset):
     assert [len(batch["completion_ids"]) for batch in trainer.batches] == [ROWS] * 4
 
 
-@pytest.mark.parametrize("preset", ["dapo", *(pytest.param(name, marks=SLOW) for name in ("uniform", "pcl"))])
+@pytest.mark.parametrize(
+    "preset", ["dapo", *(pytest.param(name, marks=SLOW) for name in ("uniform", "pcl", "dots"))]
+)
 def test_update_gets_each_completion_with_its_own_advantage(tmp_path, preset):
     """`even_start` is a function of the completion, so a swap of rows between groups or rounds would show."""
     trainer = make_trainer(tmp_path, preset, kind=Watching, max_steps=3)
@@ -131,6 +133,21 @@ def test_update_gets_the_groups_that_the_ledger_calls_trained(tmp_path):
         lengths = batch["completion_mask"].sum(1).tolist()
         ledger = [row["lengths"] for row in ledger_rows(tmp_path) if row["step"] == step and row["trained"]]
         assert sorted(lengths) == sorted(length for lengths in ledger for length in lengths)
+
+
+def test_a_probe_is_generated_and_graded_but_no_part_of_the_update(tmp_path):
+    recorder = Recorder(even_start)
+    trainer = make_trainer(tmp_path, "dots", recorder, kind=Watching, max_steps=2)
+    trainer.train()
+    rows = ledger_rows(tmp_path)
+    places = [(row["step"], row["round"], row["reason"], row["trained"]) for row in rows]
+    probe, kept = [(1, 0, "reference", False)] * 2, [(1, 1, "kept", True)] * 4
+    assert places == [*probe, *kept, *[(2, 0, "kept", True)] * 4]
+    assert len(recorder.rows) == 10 * NUM_GENERATIONS == metrics(tmp_path)[-1]["rollouts/spent_total"]
+    for batch, step in zip(trainer.batches, (1, 2), strict=True):
+        texts = make_tokenizer().batch_decode(batch["prompt_ids"], skip_special_tokens=True)
+        trained = {f"{row['index']:03d}=" for row in rows if row["step"] == step and row["trained"]}
+        assert set(texts) == trained and len(texts) == ROWS
 
 
 def always_wrong(completions, **columns):

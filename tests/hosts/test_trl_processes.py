@@ -25,6 +25,7 @@ JOBS = {
     "mopps": ({"curriculum": "mopps", "candidates": 4}, 4, 16, STEPS),
     "sec": ({"curriculum": "sec"}, 4, 16, STEPS),
     "lilo": ({"curriculum": "lilo"}, 4, 16, STEPS),
+    "dots": ({"curriculum": "dots", "candidates": 4}, 4, 16, SAVING),
     "pcl-text": ({"curriculum": "pcl", "value_backbone": "text"}, 4, 16, STEPS),
     "cycle": ({"curriculum": "dapo"}, 4, 16, MID_CYCLE),
     "shrink": (
@@ -43,7 +44,7 @@ JOBS = {
     # The filter keeps an odd number, and an odd number of groups of three cannot be shared equally.
     "odd-refill": ({"curriculum": "odf", "band_low": 0.3, "band_high": 0.6}, 3, 18, STEPS),
 }
-RESUMED = ("dapo", "greso", "pcl", "ssb", "speed", "cycle")
+RESUMED = ("dapo", "greso", "pcl", "dots", "ssb", "speed", "cycle")
 
 
 def launch(num_processes, folder, names, resume=None):

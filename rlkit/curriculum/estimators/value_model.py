@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from rlkit.curriculum.estimators import Senses
+from rlkit.curriculum.estimators.positions import positions_among
 from rlkit.curriculum.estimators.text_head import TextHead
 from rlkit.pool import PromptPool
 from rlkit.types import Groups, Prediction
@@ -88,18 +89,10 @@ class ValueModel:
         mean = np.clip((groups.mean_P[scored] - self.signal_min) / self.signal_range, 0, 1)
         variance = groups.variance_P[scored] / self.signal_range**2
         self._track_error(prediction, mean, variance, count, scored)
-        features = self._head.take(self._features, self._positions(groups.index_P[scored]))
+        features = self._head.take(self._features, positions_among(self._index_N, groups.index_P[scored]))
         # One completion has no variance of its own; weight count - 1 leaves it out of the dispersion's loss.
         unbiased = variance * count / np.maximum(count - 1, 1)
         self._head.learn(features, mean, unbiased, count)
-
-    def _positions(self, index_P: np.ndarray) -> np.ndarray:
-        """Where these prompts stand among those last predicted."""
-        order = np.argsort(self._index_N)
-        place = np.searchsorted(self._index_N, index_P, sorter=order)
-        positions = order[np.minimum(place, len(order) - 1)]
-        assert np.array_equal(self._index_N[positions], index_P), "a group is graded after its prediction"
-        return positions
 
     def _track_error(self, prediction, mean, variance, count, scored) -> None:
         """Running mean squared error of the mean, less what the group's own sampling noise explains."""

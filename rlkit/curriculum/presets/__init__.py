@@ -11,7 +11,7 @@ from rlkit.config import CurriculumConfig
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.curriculum.presets.filtering import FILTERING
 from rlkit.curriculum.presets.history import HISTORY
-from rlkit.curriculum.presets.predicting import PREDICTING
+from rlkit.curriculum.presets.predicting import POLICY_HEAD, PREDICTING
 from rlkit.curriculum.presets.preset import Parts, Preset, Truth, make_allocation
 from rlkit.curriculum.presets.static import STATIC
 
@@ -54,6 +54,10 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
     unused = [name for name in unused if name not in preset.numbers]
     if unused:
         logger.warning("curriculum=%r does not use %s; it is ignored", config.curriculum, ", ".join(unused))
+    if config.value_backbone == "text" and "value_backbone" in preset.numbers:
+        idle = [name for name in POLICY_HEAD if getattr(config, name) != preset.numbers[name]]
+        if idle:
+            logger.warning("value_backbone='text' does not use %s; it is ignored", ", ".join(idle))
     parts = preset.parts(config, truth)
     used = preset.numbers.keys()
     return Curriculum(
@@ -65,6 +69,7 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
         fill=config.fill,  # type: ignore[arg-type]
         admission=parts.admission,
         oversample=config.oversample if "oversample" in used else 1.0,  # type: ignore[arg-type]
+        probe=parts.probe,
         warmup_filter=parts.warmup_filter,
         warmup_filter_steps=config.warmup_filter_steps if "warmup_filter_steps" in used else 0,  # type: ignore[arg-type]
         screen=config.screen if "screen" in used else None,

@@ -5,9 +5,11 @@ from typing import Any
 
 from rlkit.config import CurriculumConfig
 from rlkit.curriculum.estimators import Estimator
+from rlkit.curriculum.estimators.dots import Dots
 from rlkit.curriculum.estimators.oracle import Oracle
 from rlkit.curriculum.presets.preset import ONE_ROUND, Parts, Preset, picked, scale_of
-from rlkit.curriculum.selectors import nearest
+from rlkit.curriculum.probe import Probe
+from rlkit.curriculum.selectors import nearest, softmax
 
 
 def _value_model(config: CurriculumConfig) -> Estimator:
@@ -21,14 +23,26 @@ def _value_model(config: CurriculumConfig) -> Estimator:
     )
 
 
+def _dots(config: CurriculumConfig) -> Parts:
+    scale = scale_of(config)
+    estimator = Dots(
+        scale=scale,
+        seed=config.curriculum_seed or 0,
+        **picked(config, hidden="value_hidden", learning_rate="value_learning_rate"),
+        **picked(config, steps="value_steps", buffer="value_buffer"),
+    )
+    return Parts(
+        estimator,
+        partial(softmax, scale=scale, **picked(config, "target", temperature="selection_temperature")),
+        probe=Probe(
+            learn=estimator.learn_references, **picked(config, share="references", every="reference_steps")
+        ),
+    )
+
+
 # The paper's head and its learning rate were not found: these are ours, from the addition task (LOG.md).
-VALUE_MODEL = {
-    "value_backbone": "policy",
-    "value_hidden": 64,
-    "value_learning_rate": 3e-3,
-    "value_steps": 8,
-    "value_buffer": 16,
-}
+POLICY_HEAD = {"value_hidden": 64, "value_learning_rate": 3e-3, "value_steps": 8, "value_buffer": 16}
+VALUE_MODEL = {"value_backbone": "policy", **POLICY_HEAD}
 
 PREDICTING: dict[str, Preset] = {
     "pcl": Preset(
@@ -45,6 +59,24 @@ PREDICTING: dict[str, Preset] = {
         paper="VIP (arXiv 2602.01601)",
         numbers={**ONE_ROUND, "allocation": "vip", **VALUE_MODEL},
         parts=lambda config, truth: Parts(_value_model(config)),
+    ),
+    "dots": Preset(
+        rule="ask random references rolled out every 2 steps; draw prompts by softmax(-|mean - 0.5| / 0.001)",
+        paper="DOTS (arXiv 2506.05316), without its rollout replay",
+        # References, steps, target and temperature are the released code's; candidates and the head are ours.
+        numbers={
+            **ONE_ROUND,
+            "candidates": 16,
+            "target": 0.5,
+            "references": 0.5,
+            "reference_steps": 2,
+            "selection_temperature": 1e-3,
+            "value_hidden": 64,
+            "value_learning_rate": 1e-3,
+            "value_steps": 8,
+            "value_buffer": 4,
+        },
+        parts=lambda config, truth: _dots(config),
     ),
     "oracle": Preset(
         rule="as pcl, but with the true success rates: the limit of what choosing can gain",

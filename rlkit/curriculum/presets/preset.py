@@ -12,6 +12,7 @@ from rlkit.curriculum.allocation import ALLOCATIONS, Allocation
 from rlkit.curriculum.curriculum import Recall
 from rlkit.curriculum.estimators import Estimator
 from rlkit.curriculum.filters import Filter, keep_all
+from rlkit.curriculum.probe import Probe
 from rlkit.curriculum.scale import Scale
 from rlkit.curriculum.selectors import Selector, in_order
 from rlkit.curriculum.shelf import Shelf
@@ -28,6 +29,7 @@ class Parts:
     selector: Selector = in_order
     filter: Filter = keep_all
     admission: Admission | None = None
+    probe: Probe | None = None
     warmup_filter: Filter | None = None
     shelf: Shelf | None = None
     recall: Recall | None = None
