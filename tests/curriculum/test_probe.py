@@ -122,7 +122,7 @@ def test_top_up_takes_no_reference():
 )
 def test_the_schedule_and_the_sizes(num_prompts, share, every, multiple):
     curriculum, host = probing(num_prompts, share=share, every=every), HalfRightHost(multiple)
-    size = min(host.whole(int(np.ceil(share * 4))), num_prompts)
+    size = min(host.whole(int(np.ceil(share * 4)), 8), num_prompts)
     for number, batch in enumerate(steps(curriculum, host, 6)):
         references = batch.groups.index_P[batch.reason_P == "reference"]
         assert len(references) == (size if number % every == 0 else 0)
