@@ -19,8 +19,17 @@ SHARES = (
     "skip_step",
     "skip_target",
 )
+AT_LEAST_ONE = ("candidates", "max_rounds", "value_hidden", "value_steps", "value_buffer", "judgement_length")
 ABOVE_ZERO = ("value_learning_rate", "subset_share", "prior", "category_temperature", "target_slope")
-NOT_NEGATIVE = ("warmup_filter_steps", "revision_pass", "target_step", "hard_weight", "easy_weight")
+NOT_NEGATIVE = (
+    "warmup_filter_steps",
+    "revision_pass",
+    "target_step",
+    "hard_weight",
+    "easy_weight",
+    "judgement_memory",
+    "judgement_weight",
+)
 
 
 @dataclass
@@ -186,6 +195,16 @@ class CurriculumConfig:
     value_buffer: int | None = field(
         default=None, metadata={"help": "Recent rounds of graded groups that the value head learns from."}
     )
+    judgement_memory: int | None = field(
+        default=None,
+        metadata={"help": "Recent (prompt, variance) pairs that the judge is shown (metis 3, its paper)."},
+    )
+    judgement_weight: float | None = field(
+        default=None, metadata={"help": "Of the judgements' loss, lambda (metis 0.01, its paper)."}
+    )
+    judgement_length: int | None = field(
+        default=None, metadata={"help": "Tokens that a judgement has at most (metis 256, ours)."}
+    )
     curriculum_seed: int | None = field(
         default=None,
         metadata={"help": "Of the candidate stream and the selector. Default: the trainer's seed."},
@@ -211,7 +230,7 @@ class CurriculumConfig:
 
     def validate(self) -> None:
         """Raises ValueError that names the field, its value and the remedy."""
-        for name in ("candidates", "max_rounds", "value_hidden", "value_steps", "value_buffer"):
+        for name in AT_LEAST_ONE:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} ({value}) must be at least 1")

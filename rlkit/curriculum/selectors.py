@@ -26,6 +26,14 @@ def nearest(prediction: Prediction, num: int, rng: np.random.Generator, target: 
     return np.argsort(np.abs(prediction.mean_N - target), kind="stable")[:num]
 
 
+def most_varied(prediction: Prediction, num: int, rng: np.random.Generator) -> np.ndarray:
+    """The candidates with the greatest predicted variance, greatest first (METIS, arXiv 2605.11235).
+
+    Ties fall in the order of the stream. Variances [.1, .25, .2], num 2 -> [1, 2].
+    """
+    return np.argsort(-prediction.variance_N, kind="stable")[:num]
+
+
 def thompson(
     prediction: Prediction,
     num: int,

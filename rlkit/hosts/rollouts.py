@@ -17,6 +17,7 @@ from peft import PeftModel
 from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import pad
 
+from rlkit.hosts.judgements import Judgements
 from rlkit.types import Batch, Groups, Proposal
 
 
@@ -47,6 +48,7 @@ class TRLHost:
         self.trainer = trainer
         self.signal: int | None = None
         self.capturing = False
+        self.judgements = Judgements(trainer)
         self._completions: dict[int, Completion] = {}
         self._rewards: list[torch.Tensor] = []
         self._num_rows = 0
@@ -64,7 +66,8 @@ class TRLHost:
         return self.accelerator.process_index
 
     def start(self) -> None:
-        """Forgets the last step's completions."""
+        """Forgets the last step's completions and judgements."""
+        self.judgements.start()
         self._completions, self._rewards, self._num_rows = {}, [], 0
 
     def whole(self, num: int) -> int:
@@ -194,6 +197,12 @@ class TRLHost:
 
     def truth(self, index_N: np.ndarray) -> None:
         return None
+
+    def judge(self, index_N: np.ndarray, context_N: list[str], max_tokens: int) -> list[str]:
+        return self.judgements.judge(index_N, context_N, max_tokens)
+
+    def teach(self, index_P: np.ndarray, advantage_P: np.ndarray, weight: float) -> None:
+        self.judgements.teach(index_P, weight * advantage_P)
 
 
 @torch.no_grad()
