@@ -67,6 +67,7 @@ def test_published_numbers():
         ("lilo", {"oversample": 4.0, "max_rounds": 1}),
         ("vcrl", {"variance_floor": 0.8, "warmup_variance_floor": 0.3, "warmup_filter_steps": 20}),
         ("reinforce_rej", {"max_rounds": 1, "fill": "shrink"}),
+        ("metis", {"judgement_memory": 3, "judgement_weight": 0.01, "max_rounds": 1}),
     ],
 )
 def test_numbers_of_the_papers(name, numbers):
@@ -82,7 +83,7 @@ OTHERWISE = {
     **dict.fromkeys(("value_steps", "value_buffer"), 7),
     **dict.fromkeys(("oversample", "prior", "target_start", "target_step", "target_slope"), 3.0),
     **{"fill": "error", "subset": "easy", "value_backbone": "text", "band_high": 0.9},
-    **{"value_learning_rate": 0.1},
+    **{"value_learning_rate": 0.1, "judgement_weight": 0.3, "judgement_memory": 7, "judgement_length": 7},
 }
 """A value of each number that no preset has by itself."""
 
