@@ -79,9 +79,8 @@ class Judgements:
     def lessons(self) -> list[Lessons] | None:
         """What this process trains on in each micro-batch of the generation; None where there is nothing.
 
-        Slices are equal over micro-batches and processes, filled up with rows of scale 0, so that all take
-        part in the same forwards. `scale` makes the losses of a step's micro-batches, averaged over
-        processes, the mean over the step's judgements.
+        They are dealt out in turn, and filled up with rows of scale 0, so that all processes take part in the
+        same forwards. `scale` makes the mean over micro-batches and processes the mean over judgements.
         """
         index_S = np.concatenate([np.empty(0, dtype=np.int64), *self._index])
         advantage_S = np.concatenate([np.empty(0), *self._advantage])
@@ -93,7 +92,7 @@ class Judgements:
         row = np.arange(world * slices * width)
         scale = np.where(row < num, advantage_S[row % num] * world * slices / num, 0.0)
         written = self._of_all_processes(set(index_S.tolist()))
-        parts = row.reshape(width, slices, world)[:, :, accelerator.process_index].T
+        parts = row.reshape(width, world, slices)[:, accelerator.process_index].T
         return [
             self._tensors([written[index] for index in index_S[part % num]], scale[part]) for part in parts
         ]
@@ -121,10 +120,7 @@ class Judgements:
 
 
 def judgement_loss(trainer: Any, model: nn.Module, lessons: Lessons) -> torch.Tensor:
-    """REINFORCE, -sum_i scale_i log pi(judgement_i | context_i), a judgement's tokens summed up.
-
-    Its sum over an optimizer step's micro-batches, divided by their number, is the mean over judgements.
-    """
+    """REINFORCE, -sum_i scale_i log pi(judgement_i | context_i), a judgement's tokens summed up."""
     mask = lessons["completion_mask"]
     logprobs = trainer._get_per_token_logps_and_entropies(
         model,

@@ -43,7 +43,8 @@ def make_judging_trainer(
     output_dir: Path | str, rewards: Any = None, *, weight: float = 1.0, numbers: Any = None, **settings: Any
 ) -> CurriculumGRPOTrainer:
     """A trainer with `metis`; `numbers` are more settings of the curriculum."""
-    config = CurriculumConfig("metis", judgement_length=4, judgement_weight=weight, **(numbers or {}))
+    numbers = {"judgement_length": 4, "judgement_weight": weight, **(numbers or {})}
+    config = CurriculumConfig("metis", **numbers)
     extra = {"processing_class": make_judging_tokenizer(), **settings.pop("extra", {})}
     settings = {"model": make_judging_model(), **settings}
     return make_trainer(output_dir, config, rewards, extra=extra, **settings)
