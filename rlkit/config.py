@@ -197,10 +197,10 @@ class CurriculumConfig:
     )
     judgement_memory: int | None = field(
         default=None,
-        metadata={"help": "Recent (prompt, variance) pairs that the judge is shown (metis 3, its paper)."},
+        metadata={"help": "Recent (prompt, variance) pairs that the judge is shown (metis 3, second hand)."},
     )
     judgement_weight: float | None = field(
-        default=None, metadata={"help": "Of the judgements' loss, lambda (metis 0.01, its paper)."}
+        default=None, metadata={"help": "Of the judgements' loss, lambda (metis 0.01, second hand)."}
     )
     judgement_length: int | None = field(
         default=None, metadata={"help": "Tokens that a judgement has at most (metis 256, ours)."}

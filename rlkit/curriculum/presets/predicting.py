@@ -44,7 +44,7 @@ PREDICTING: dict[str, Preset] = {
     "metis": Preset(
         rule="the policy judges each variance, and learns to; take the m of k*m candidates with the most",
         paper="METIS (Zheng et al., arXiv 2605.11235)",
-        # Memory and weight are the paper's; candidates (its multiplier was not found) and length are ours.
+        # Memory and weight at second hand; candidates (its multiplier was not found) and length are ours.
         numbers={
             **ONE_ROUND,
             "candidates": 4,
