@@ -50,6 +50,8 @@ class Judgements:
         """What the policy writes after each context; every process gets all of it, in order."""
         trainer, accelerator = self.trainer, self.trainer.accelerator
         num, world = len(index_N), accelerator.num_processes
+        if num == 0:  # a refill that finds no more candidates
+            return []
         width = math.ceil(num / world)
         # Equal shares, filled up from the start: every process takes part in every generation.
         first = accelerator.process_index * width

@@ -235,6 +235,18 @@ def test_dropped_and_padding_groups_teach_the_judge_too(tmp_path):
     assert len(trainer.lessons[0][0]["scale"]) == len(rows)
 
 
+def test_a_refill_that_finds_no_more_candidates(tmp_path):
+    def nothing(groups):
+        return np.full(len(groups), "all_low", dtype=object)
+
+    judge = SelfJudgement(max_tokens=4)
+    curriculum = Curriculum(judge, most_varied, nothing, candidates=1, max_rounds=9)
+    extra = {"processing_class": make_judging_tokenizer()}
+    settings = {"model": make_judging_model(), "data": make_data(6), "max_steps": 1, "extra": extra}
+    make_trainer(tmp_path, curriculum, by_place(), **settings).train()
+    assert sorted(choices(tmp_path)[0]) == list(range(6))
+
+
 @pytest.mark.parametrize(
     "cycle", ["two-steps-a-generation", pytest.param("accumulation", marks=pytest.mark.slow)]
 )
