@@ -19,7 +19,7 @@ from rlkit.collect import NoLedger, Writer, collect
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.funnel import funnel
 from rlkit.pool import PromptPool
-from rlkit.types import Batch, Groups, Proposal
+from rlkit.types import ABSENT, Batch, Groups, Proposal
 
 FEATURE_NOISE_SD = 0.5
 """Logits of error in what `SimulatedHost.features` shows of a difficulty."""
@@ -87,7 +87,7 @@ class SimulatedHost:
             )
         ]
 
-    def whole(self, num: int) -> int:
+    def whole(self, num: int, count: int) -> int:
         return num
 
     def agree(self, proposal: Proposal) -> Proposal:
@@ -96,13 +96,17 @@ class SimulatedHost:
     def rollout(self, proposal: Proposal) -> Groups:
         start = time.perf_counter()
         p_P = self.truth(proposal.index_P)
-        reward_PG = (self._coins.random((len(p_P), self.config.num_generations)) < p_P[:, None]).astype(float)
+        place = np.arange(proposal.count_P.max())
+        absent_PG = place >= proposal.count_P[:, None]
+        reward_PG = (self._coins.random(absent_PG.shape) < p_P[:, None]).astype(float)
+        reward_PG[absent_PG] = np.nan
         return Groups(
             index_P=proposal.index_P,
             signal_PG=reward_PG,
             reward_PG=reward_PG,
-            length_PG=np.ones(reward_PG.shape, dtype=np.int64),
+            length_PG=(~absent_PG).astype(np.int64),
             generation_seconds=time.perf_counter() - start,
+            age_PG=np.where(absent_PG, ABSENT, 0),
         )
 
     def truth(self, index_N: np.ndarray) -> np.ndarray:
@@ -149,7 +153,7 @@ def simulate(
     config.validate()
     host = SimulatedHost(config)
     pool = PromptPool(host.rows(), np.arange(config.num_prompts, dtype=np.uint64), seed=config.seed)
-    curriculum.bind(pool, host, config.groups_per_step)
+    curriculum.bind(pool, host, config.groups_per_step, config.num_generations)
     everything = np.arange(len(pool))
     history = []
     totals: dict[str, float] = defaultdict(float)

@@ -38,7 +38,7 @@ class Judge:
     def teach(self, index_P, advantage_P, weight):
         self.lessons.append((index_P.tolist(), advantage_P.tolist(), weight))
 
-    def whole(self, num):
+    def whole(self, num, count):
         return num
 
     def agree(self, proposal):
@@ -156,6 +156,12 @@ def test_no_lesson_of_groups_that_could_not_be_scored():
     assert len(judge.lessons) == 1
 
 
+def test_no_lesson_of_groups_that_were_judged_in_an_earlier_round():
+    estimator, judge = bound([r"\boxed{0.2}"] * 3)
+    a_round(estimator, [0, 2], [[0, 1], [0, 1]], candidates=[1, 2])
+    assert judge.lessons[0][0] == [2]
+
+
 def test_the_memory_is_the_k_latest_in_the_order_of_the_stream():
     estimator, judge = bound(["?"] * 6, memory=3)
     estimator.predict(np.array([5]))
@@ -201,7 +207,7 @@ def test_the_greatest_judged_variance_is_rolled_out():
     answers[3] = "no number"
     judge = Judge(answers, np.tile([0.0, 1.0], (8, 1)))
     curriculum = build_curriculum("metis")
-    curriculum.bind(make_pool([{"prompt": f"task {i}"} for i in range(8)]), judge, 2)
+    curriculum.bind(make_pool([{"prompt": f"task {i}"} for i in range(8)]), judge, 2, 2)
     collect(curriculum, judge, 2, NoLedger())
     assert judge.rolled_out == [[3, 7]]
     assert judge.read[0][2] == 256 and judge.lessons[0][2] == 0.01

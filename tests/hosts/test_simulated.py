@@ -12,8 +12,9 @@ from rlkit.types import Batch, Groups, Prediction, Proposal
 SMALL = SimulationConfig(num_prompts=100, num_steps=5, groups_per_step=8)
 
 
-def proposal_of(index_P) -> Proposal:
-    return Proposal(index_P, Prediction.neutral(len(index_P)), len(index_P), 0.0)
+def proposal_of(index_P, count) -> Proposal:
+    num = len(index_P)
+    return Proposal(index_P, np.full(num, count), Prediction.neutral(num), num, 0.0)
 
 
 def batch_of(reward_PG, weight_B) -> Batch:
@@ -51,7 +52,7 @@ def test_ability_grows_by_4_p_1_minus_p_of_informative_trained_groups():
 
 def test_rollouts_come_out_at_the_success_rates():
     host = SimulatedHost(SimulationConfig(num_prompts=20, num_generations=4000))
-    groups = host.rollout(proposal_of(np.arange(20)))
+    groups = host.rollout(proposal_of(np.arange(20), 4000))
     np.testing.assert_allclose(groups.mean_P, host.truth(np.arange(20)), atol=0.04)
     assert set(np.unique(groups.reward_PG)) <= {0.0, 1.0}
 

@@ -36,6 +36,9 @@ JOBS = {
         16,
         {**STEPS, "loss_type": "grpo"},
     ),
+    "ssb": ({"curriculum": "ssb"}, 4, 16, SAVING),
+    "speed": ({"curriculum": "speed", "screen": 2, "max_rounds": 2}, 4, 16, SAVING),
+    "vip": ({"curriculum": "vip", "value_learning_rate": 0.1}, 4, 16, STEPS),
     "failing": ({"curriculum": "dapo"}, 4, 16, STEPS),
     # Three groups of four on two processes: the second group lies on both, and so does every odd refill.
     "split": ({"curriculum": "dapo"}, 4, 12, STEPS),
@@ -47,7 +50,7 @@ JOBS = {
     "odd-refill": ({"curriculum": "odf", "band_low": 0.3, "band_high": 0.6}, 3, 18, STEPS),
 }
 CYCLES = ("cycle", "metis-cycle")
-RESUMED = ("dapo", "greso", "pcl", "metis", *CYCLES)
+RESUMED = ("dapo", "greso", "pcl", "ssb", "speed", "metis", *CYCLES)
 
 
 def launch(num_processes, folder, names, resume=None):

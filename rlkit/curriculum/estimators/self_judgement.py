@@ -79,7 +79,8 @@ class SelfJudgement:
         return self.scale.prediction(neutral.mean_N, variance_N, neutral.error_N)
 
     def observe(self, groups: Groups, prediction: Prediction) -> None:
-        scored = groups.count_P > 0
+        # A group that waited over rounds for the rest of its completions has no judgement of this round.
+        scored = (groups.count_P > 0) & np.isin(groups.index_P, list(self._judged))
         if not scored.any():
             return
         index, range_squared = groups.index_P[scored], (self.scale.high - self.scale.low) ** 2
