@@ -30,6 +30,7 @@ AT_LEAST_ONE = (
     "shelf_size",
     "max_age",
     "reference_steps",
+    "judgement_length",
 )
 ABOVE_ZERO = (
     "value_learning_rate",
@@ -40,7 +41,15 @@ ABOVE_ZERO = (
     "references",
     "selection_temperature",
 )
-NOT_NEGATIVE = ("warmup_filter_steps", "revision_pass", "target_step", "hard_weight", "easy_weight")
+NOT_NEGATIVE = (
+    "warmup_filter_steps",
+    "revision_pass",
+    "target_step",
+    "hard_weight",
+    "easy_weight",
+    "judgement_memory",
+    "judgement_weight",
+)
 
 
 @dataclass
@@ -251,6 +260,16 @@ class CurriculumConfig:
     )
     value_buffer: int | None = field(
         default=None, metadata={"help": "Recent rounds of graded groups that the value head learns from."}
+    )
+    judgement_memory: int | None = field(
+        default=None,
+        metadata={"help": "Recent (prompt, variance) pairs that the judge is shown (metis 3, second hand)."},
+    )
+    judgement_weight: float | None = field(
+        default=None, metadata={"help": "Of the judgements' loss, lambda (metis 0.01, second hand)."}
+    )
+    judgement_length: int | None = field(
+        default=None, metadata={"help": "Tokens that a judgement has at most (metis 256, ours)."}
     )
     curriculum_seed: int | None = field(
         default=None,

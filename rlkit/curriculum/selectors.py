@@ -43,6 +43,14 @@ def softmax(
     return np.argsort(distance_N / temperature - rng.gumbel(size=len(distance_N)), kind="stable")[:num]
 
 
+def most_varied(prediction: Prediction, num: int, rng: np.random.Generator) -> np.ndarray:
+    """The candidates with the greatest predicted variance, greatest first (METIS, arXiv 2605.11235).
+
+    Ties fall in the order of the stream. Variances [.1, .25, .2], num 2 -> [1, 2].
+    """
+    return np.argsort(-prediction.variance_N, kind="stable")[:num]
+
+
 def thompson(
     prediction: Prediction,
     num: int,

@@ -18,6 +18,7 @@ from peft import PeftModel
 from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import pad
 
+from rlkit.hosts.judgements import Judgements
 from rlkit.hosts.kept import Completion, KeptCompletions
 from rlkit.types import ABSENT, Batch, Groups, Proposal
 
@@ -51,6 +52,7 @@ class TRLHost:
         self.trainer = trainer
         self.signal: int | None = None
         self.capturing = False
+        self.judgements = Judgements(trainer)
         self.kept = KeptCompletions(trainer)
         self.start()
 
@@ -67,7 +69,8 @@ class TRLHost:
         return self.accelerator.process_index
 
     def start(self) -> None:
-        """Forgets the last step's completions."""
+        """Forgets the last step's completions and judgements."""
+        self.judgements.start()
         self._completions: dict[int, Completion] = {}
         self._rewards: list[torch.Tensor] = []
         self._rows_of: dict[int, list[int]] = defaultdict(list)
@@ -248,6 +251,12 @@ class TRLHost:
 
     def truth(self, index_N: np.ndarray) -> None:
         return None
+
+    def judge(self, index_N: np.ndarray, context_N: list[str], max_tokens: int) -> list[str]:
+        return self.judgements.judge(index_N, context_N, max_tokens)
+
+    def teach(self, index_P: np.ndarray, advantage_P: np.ndarray, weight: float) -> None:
+        self.judgements.teach(index_P, weight * advantage_P)
 
 
 @torch.no_grad()

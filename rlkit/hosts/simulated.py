@@ -25,6 +25,10 @@ FEATURE_NOISE_SD = 0.5
 """Logits of error in what `SimulatedHost.features` shows of a difficulty."""
 PASS_RATE_ROLLOUTS = 16
 """Completions behind each simulated row's `pass_rate`."""
+JUDGE_NOISE_SD = 0.05
+"""Error of a simulated judgement, in units of the variance."""
+JUDGE_UNPARSEABLE = 0.003
+"""Share of simulated judgements without a number: METIS's own, arXiv 2605.11235."""
 CATEGORY_BOUNDS = np.array([-0.7, 0.0, 0.7])
 """Between the simulated categories, in standard deviations of the difficulties: four of about a quarter."""
 
@@ -63,7 +67,7 @@ class SimulatedHost:
     def __init__(self, config: SimulationConfig):
         self.config = config
         # Streams of their own: features must not be told the difficulties by a shared seed.
-        difficulties, noise, self._coins, past = np.random.default_rng(config.seed).spawn(4)
+        difficulties, noise, self._coins, past, self._judge = np.random.default_rng(config.seed).spawn(5)
         self.difficulty_N = difficulties.normal(0.0, config.difficulty_sd, config.num_prompts)
         self._looks_N = self.difficulty_N + noise.normal(0.0, FEATURE_NOISE_SD, config.num_prompts)
         self.ability = 0.0
@@ -113,6 +117,19 @@ class SimulatedHost:
         centers = np.linspace(-2, 2, 8) * self.config.difficulty_sd
         distance = (self._looks_N[index_N, None] - centers) / self.config.difficulty_sd
         return np.exp(-(distance**2)).astype(np.float32)
+
+    def judge(self, index_N: np.ndarray, context_N: list[str], max_tokens: int) -> list[str]:
+        """p(1 - p) with noise, now and then without a number. Judgements cost no tokens here."""
+        p_N = self.truth(index_N)
+        variance_N = p_N * (1 - p_N) + self._judge.normal(0.0, JUDGE_NOISE_SD, len(p_N))
+        written_N = self._judge.random(len(p_N)) >= JUDGE_UNPARSEABLE
+        return [
+            f"\\boxed{{{variance:.4f}}}" if written else "No idea."
+            for variance, written in zip(variance_N.clip(0, 0.25).tolist(), written_N.tolist(), strict=True)
+        ]
+
+    def teach(self, index_P: np.ndarray, advantage_P: np.ndarray, weight: float) -> None:
+        """The simulated judge stays as good as it is."""
 
     def learn(self, batch: Batch) -> None:
         """The update: ability grows with the mean of 4p(1-p) over the trained groups whose rewards differ."""

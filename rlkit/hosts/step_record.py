@@ -38,9 +38,10 @@ class StepRecord(TrainerCallback):
             self.ledger = Ledger(self.output_dir / "ledger", pool.key_N, generation)
             self._log = StepLog(self.output_dir / "metrics.jsonl", int(self.totals["step"]))
 
-    def collected(self, batch: Batch) -> dict[str, float]:
-        """The generation's funnel and the totals so far."""
+    def collected(self, batch: Batch, judgement_tokens: int = 0) -> dict[str, float]:
+        """The generation's funnel and the totals so far; the tokens of judgements are tokens generated."""
         row = funnel(batch)
+        row["tokens/generated"] += judgement_tokens
         for name in SUMMED:
             self.totals[f"{name}_total"] += row[name]
         return {**row, **{f"{name}_total": self.totals[f"{name}_total"] for name in SUMMED}}

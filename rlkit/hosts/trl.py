@@ -23,6 +23,7 @@ from rlkit.collect import collect
 from rlkit.config import CurriculumConfig
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.hosts.budget_stop import BudgetStop
+from rlkit.hosts.judgements import Lessons, judgement_loss
 from rlkit.hosts.rollouts import Held, PromptsPreparedError, TRLHost
 from rlkit.hosts.setup import (
     as_curriculum,
@@ -83,6 +84,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         if args.resume_from_checkpoint:
             self._check_resume(args)
         self._held: Held | None = None
+        self._lessons: list[Lessons] | None = None
         self._grading_errors = 0
 
         super().__init__(model, reward_funcs, args, as_dataset(self.pool.rows), *rest, **kwargs)
@@ -122,6 +124,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         self.record.ledger.step = self.state.global_step + 1
         batch = collect(self.curriculum, self.host, self._num_groups, self.record.ledger)
         self._log_collected(batch)
+        self._lessons = self.host.judgements.lessons()
         held = self._held = self.host.held_rows(batch)
         try:
             output = super()._generate_and_score_completions([kept.row for kept in held.completions])
@@ -185,13 +188,24 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         return output
 
     def _compute_loss(self, model: nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
-        """As TRL's; where a mean counts the rows that only pad, the KL term makes up for them too."""
+        """As TRL's, and beside it the loss of the judgements.
+
+        Where a mean counts the rows that only pad, the KL term makes up for them too.
+        """
         beta = self.beta
         self.beta = beta * inputs.get("row_scale", 1.0)
         try:
-            return super()._compute_loss(model, inputs)
+            loss = super()._compute_loss(model, inputs)
         finally:
             self.beta = beta
+        steps: int = self.args.steps_per_generation  # type: ignore[assignment]
+        # Judgements train in the first of the iterations over a generation: later they are off-policy.
+        if not model.training or self._lessons is None or self._step % (steps * self.num_iterations) >= steps:
+            return loss
+        judged = judgement_loss(self, model, self._lessons[self._step % steps])
+        mean = self.accelerator.gather(judged.detach()).mean()  # type: ignore[union-attr]
+        self._metrics["train"]["curriculum/judge/loss"].append(float(mean))
+        return loss + judged / self.current_gradient_accumulation_steps
 
     def _count_grading_error(self, name: str, num_rows: int, error: Exception) -> None:
         self._grading_errors += num_rows
@@ -206,7 +220,11 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         """Puts the funnel and the calibration among TRL's metrics, for `report_to`, and into the record."""
         errors = torch.tensor(self._grading_errors, device=self.accelerator.device)
         num_errors = int(self.accelerator.gather(errors).sum())  # type: ignore[union-attr]
-        row = {"grade/error": num_errors, **self.record.collected(batch), **self.curriculum.metrics()}
+        row = {
+            "grade/error": num_errors,
+            **self.record.collected(batch, self.host.judgements.num_tokens),
+            **self.curriculum.metrics(),
+        }
         self.record.add(row)
         for name, value in row.items():
             self._metrics["train"][f"curriculum/{name}"].append(float(value))
@@ -223,11 +241,12 @@ class CurriculumGRPOTrainer(GRPOTrainer):
             }
             save_state(checkpoint, "curriculum", state)
         cycle = self.args.steps_per_generation * self.num_iterations  # type: ignore[operator]
-        buffered = self._buffered_inputs if self._step % cycle else None
+        amid = self._step % cycle != 0
         state = {
             "num_processes": self.accelerator.num_processes,
             "step": self._step,
-            "buffered_inputs": buffered,
+            "buffered_inputs": self._buffered_inputs if amid else None,
+            "lessons": self._lessons if amid else None,
         }
         save_state(checkpoint, f"process-{self.accelerator.process_index}", state)
         super()._save_checkpoint(model, trial)
@@ -246,3 +265,4 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         local = load_state(checkpoint, f"process-{self.accelerator.process_index}")
         check_processes(checkpoint, local["num_processes"], self.accelerator.num_processes)
         self._step, self._buffered_inputs = local["step"], local["buffered_inputs"]
+        self._lessons = local["lessons"]

@@ -69,6 +69,7 @@ def test_published_numbers():
         ("vcrl", {"variance_floor": 0.8, "warmup_variance_floor": 0.3, "warmup_filter_steps": 20}),
         ("vcrl", {"bank_momentum": 0.9}),
         ("reinforce_rej", {"max_rounds": 1, "fill": "shrink"}),
+        ("metis", {"judgement_memory": 3, "judgement_weight": 0.01, "max_rounds": 1}),
         ("speed", {"screen": 4, "max_rounds": 10}),
     ],
 )
@@ -86,6 +87,7 @@ OTHERWISE = {
     **dict.fromkeys(("references", "selection_temperature"), 0.2),
     **dict.fromkeys(("oversample", "prior", "target_start", "target_step", "target_slope"), 3.0),
     **{"fill": "error", "subset": "easy", "value_backbone": "text", "band_high": 0.9},
+    **{"judgement_weight": 0.3, "judgement_memory": 7, "judgement_length": 7},
     **{"value_learning_rate": 0.1, "bank_momentum": 0.6, "allocation": "cures"},
     **dict.fromkeys(("screen", "shelf_size", "max_age"), 3),
 }

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkit.curriculum.scale import Scale
-from rlkit.curriculum.selectors import in_order, nearest, softmax, thompson
+from rlkit.curriculum.selectors import in_order, most_varied, nearest, softmax, thompson
 from rlkit.types import Prediction
 
 
@@ -32,6 +32,16 @@ def test_nearest(means, num, target, chosen):
     np.testing.assert_array_equal(nearest(predicted(means), num, rng, target=target), chosen)
 
 
+@pytest.mark.parametrize(
+    ("variances", "num", "chosen"),
+    [([0.1, 0.25, 0.2], 2, [1, 2]), ([0.1, 0.25, 0.1, 0.25], 3, [1, 3, 0]), ([0.2], 4, [0]), ([], 2, [])],
+)
+def test_most_varied(variances, num, chosen):
+    variance_N = np.array(variances)
+    prediction = Prediction(np.zeros(len(variance_N)), variance_N, np.zeros(len(variance_N)))
+    np.testing.assert_array_equal(most_varied(prediction, num, np.random.default_rng(0)), chosen)
+
+
 def test_ties_among_many_fall_in_the_order_of_the_stream():
     means = np.tile([0.5, 0.25, 0.75, 0.0], 100)
     chosen = nearest(predicted(means), 300, np.random.default_rng(0))
@@ -46,7 +56,7 @@ def test_in_order_is_the_head_of_the_stream():
     np.testing.assert_array_equal(in_order(predicted([0.9]), 2, rng), [0])
 
 
-@pytest.mark.parametrize("select", [in_order, nearest, softmax, thompson])
+@pytest.mark.parametrize("select", [in_order, most_varied, nearest, softmax, thompson])
 @given(means=st.lists(st.floats(0, 1), max_size=30), num=st.integers(0, 40), seed=st.integers(0, 3))
 def test_a_choice_is_distinct_candidates_as_many_as_there_are_and_deterministic(select, means, num, seed):
     chosen = select(predicted(means), num, np.random.default_rng(seed))

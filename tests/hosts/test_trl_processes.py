@@ -16,6 +16,9 @@ pytestmark = pytest.mark.slow
 STEPS = {"max_steps": 4}
 SAVING = {"max_steps": 4, "save_strategy": "steps", "save_steps": 1}
 MID_CYCLE = {**SAVING, "steps_per_generation": 2}
+JUDGING = {"curriculum": "metis", "judgement_weight": 1.0, "judgement_length": 4}
+# So that judgements are the same on any number of processes.
+GREEDY = {"generation_kwargs": {"do_sample": False}}
 # name: (curriculum, num_generations, rows of all processes, settings)
 JOBS = {
     "uniform": ({"curriculum": "uniform"}, 4, 16, STEPS),
@@ -41,10 +44,14 @@ JOBS = {
     # Three groups of four on two processes: the second group lies on both, and so does every odd refill.
     "split": ({"curriculum": "dapo"}, 4, 12, STEPS),
     "split-pcl": ({"curriculum": "pcl"}, 4, 12, {**STEPS, "scale_rewards": "batch"}),
+    "metis": (JUDGING, 4, 16, {**SAVING, **GREEDY}),
+    "metis-split": (JUDGING, 4, 12, {**STEPS, **GREEDY}),
+    "metis-cycle": (JUDGING, 4, 16, {**MID_CYCLE, **GREEDY}),
     # The filter keeps an odd number, and an odd number of groups of three cannot be shared equally.
     "odd-refill": ({"curriculum": "odf", "band_low": 0.3, "band_high": 0.6}, 3, 18, STEPS),
 }
-RESUMED = ("dapo", "greso", "pcl", "dots", "ssb", "speed", "cycle")
+CYCLES = ("cycle", "metis-cycle")
+RESUMED = ("dapo", "greso", "pcl", "dots", "ssb", "speed", "metis", *CYCLES)
 
 
 def launch(num_processes, folder, names, resume=None):
@@ -77,7 +84,7 @@ def read(folder, name, rank=0, suffix=""):
 @pytest.mark.parametrize("name", JOBS)
 def test_two_processes_choose_as_one(runs, name):
     one, first, second = read(runs / "one", name), read(runs / "two", name, 0), read(runs / "two", name, 1)
-    assert len(one["notes"]) == (2 if name == "cycle" else 4)
+    assert len(one["notes"]) == (2 if name in CYCLES else 4)
     for alone, left, right in zip(one["notes"], first["notes"], second["notes"], strict=True):
         assert left["index"] == right["index"], "both ranks rolled out the same prompts"
         assert left["chosen"] == right["chosen"]
@@ -87,10 +94,7 @@ def test_two_processes_choose_as_one(runs, name):
         assert alone["chosen"] == left["chosen"]
         assert alone["prompts"] == left["prompts"] + right["prompts"]
         assert alone["advantages"] == pytest.approx(left["advantages"] + right["advantages"], abs=1e-5)
-    if name not in (
-        "odd-refill",
-        "cycle",
-    ):  # in a cycle each process shuffles its own rows between the updates
+    if name not in ("odd-refill", *CYCLES):  # in a cycle each process shuffles its own rows between updates
         assert first["losses"] == pytest.approx(one["losses"], abs=1e-5)
         assert first["weights"] == pytest.approx(one["weights"], rel=1e-4)
     if name != "odd-refill":
@@ -101,6 +105,16 @@ def test_two_processes_choose_as_one(runs, name):
 def timeless(rows):
     """Rows that `==` compares; predictions are rounded, since two processes pad their features otherwise."""
     return json.loads(json.dumps(rows).replace("NaN", "null"), parse_float=lambda text: round(float(text), 4))
+
+
+@pytest.mark.parametrize("name", ["metis", "metis-split", "metis-cycle"])
+def test_two_processes_judge_and_learn_as_one(runs, name):
+    """Each rank trains on its share of the judgements, and both together on what one process does."""
+    one, first, second = read(runs / "one", name), read(runs / "two", name, 0), read(runs / "two", name, 1)
+    alike = 1 if name in CYCLES else 4  # up to where the rows' shuffle has a say
+    assert first["judged"][:alike] == pytest.approx(one["judged"][:alike], abs=1e-4)
+    assert first["judged"] == second["judged"]
+    assert len(one["judged"]) == 4 and max(map(abs, one["judged"])) > 0.1, "the test needs lessons"
 
 
 def test_shares_are_equal_when_a_refill_is_odd(runs):
@@ -143,7 +157,7 @@ def test_failures_of_all_processes_are_counted(runs):
     reason="transformers 5.17 cannot load an optimizer in several CPU processes (map_location='cpu:0')",
 )
 def test_resume_in_two_processes(runs):
-    """From the checkpoint at step 3; for "cycle" it lies between the two updates on a generation."""
+    """From the checkpoint at step 3; for the cycles it lies between the two updates on a generation."""
     folder = runs / "two"
     before = {name: ledger_rows(folder / name) for name in RESUMED}
     launch(2, folder, RESUMED, resume=3)
@@ -154,5 +168,5 @@ def test_resume_in_two_processes(runs):
             assert straight["losses"] == resumed["losses"]
             assert straight["weights"] == resumed["weights"]
             kept = len(resumed["notes"])
-            assert kept == (0 if name == "cycle" else 1)
+            assert kept == (0 if name in CYCLES else 1)
             assert straight["notes"][len(straight["notes"]) - kept :] == resumed["notes"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_trl import metrics
 
 from rlkit.ledger import read_ledger
 
@@ -21,14 +22,28 @@ pytestmark = [
 
 @pytest.mark.parametrize("words", [[], ["--peft"]])
 def test_filtered_curriculum_generates_with_vllm(tmp_path, words):
+    run_in_its_process(tmp_path / "run", *words)
+    rows = read_ledger(tmp_path / "run" / "ledger").to_pylist()
+    for step in range(1, 5):
+        assert sum(row["trained"] for row in rows if row["step"] == step) == 4
+
+
+def test_vllm_judges_with_a_limit_of_its_own(tmp_path):
+    run_in_its_process(tmp_path / "run", "--judge")
+    rows = read_ledger(tmp_path / "run" / "ledger").to_pylist()
+    for line in metrics(tmp_path / "run"):
+        rollouts = [sum(row["lengths"]) for row in rows if row["step"] == line["step"]]
+        # 16 judgements a step, of 5 tokens unless the end token comes before; rollouts end after 3.
+        assert 3 * 16 < line["tokens/generated"] - sum(rollouts) <= 5 * 16
+        assert line["self_judgement/unparseable"] < 1
+
+
+def run_in_its_process(folder, *words):
     script = Path(__file__).parent / "vllm_run.py"
-    command = [sys.executable, str(script), str(tmp_path / "run"), *words]
+    command = [sys.executable, str(script), str(folder), *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     differences = json.loads(done.stdout.splitlines()[-1])
     assert len(differences) == 4
     # A stale engine shows as a difference of 0.1 and more at this learning rate.
     assert max(differences) < 1e-4
-    rows = read_ledger(tmp_path / "run" / "ledger").to_pylist()
-    for step in range(1, 5):
-        assert sum(row["trained"] for row in rows if row["step"] == step) == 4

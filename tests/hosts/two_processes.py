@@ -13,11 +13,13 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 import torch
-from tiny_trl import by_place, even_start, losses, make_trainer, scripted, weights
+from tiny_judge import make_judging_model, make_judging_tokenizer
+from tiny_trl import by_place, even_start, losses, make_model, make_tokenizer, make_trainer, scripted, weights
 
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer
 from rlkit.collect import Batch
 
+JUDGED = "curriculum/judge/loss"
 RANK, WORLD = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
@@ -50,6 +52,8 @@ def failing(completions, **columns):
 
 
 def run(folder, name, curriculum, num_generations, batch, settings, resume):
+    judging = curriculum["curriculum"] == "metis"
+    tokenizer = make_judging_tokenizer() if judging else make_tokenizer()
     trainer = make_trainer(
         folder / name,
         CurriculumConfig(**curriculum),
@@ -57,12 +61,14 @@ def run(folder, name, curriculum, num_generations, batch, settings, resume):
         kind=Noting,
         num_generations=num_generations,
         per_device_train_batch_size=batch // WORLD,
-        extra={"rollout_func": scripted(num_generations, RANK)},
+        model=make_judging_model(2) if judging else make_model(),
+        extra={"rollout_func": scripted(num_generations, RANK), "processing_class": tokenizer},
         **settings,
     )
     trainer.train(resume_from_checkpoint=resume)
     total = {key: float(tensor.double().abs().sum()) for key, tensor in weights(trainer).items()}
-    result = {"notes": trainer.notes, "losses": losses(trainer), "weights": total}
+    judged = [line[JUDGED] for line in trainer.state.log_history if JUDGED in line]
+    result = {"notes": trainer.notes, "losses": losses(trainer), "weights": total, "judged": judged}
     (folder / f"{name}-{RANK}{'-resumed' if resume else ''}.json").write_text(json.dumps(result))
 
 

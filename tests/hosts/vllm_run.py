@@ -1,6 +1,6 @@
 """A process of its own for `test_trl_vllm.py`: TRL's colocate mode leaves a port and variables behind.
 
-    python vllm_run.py RUN_FOLDER [--peft]
+    python vllm_run.py RUN_FOLDER [--peft] [--judge]
 
 Prints the greatest difference between vLLM's and the policy's log-probabilities at each step, as a JSON list.
 """
@@ -22,10 +22,11 @@ import trl.generation.vllm_generation as generation
 import vllm.model_executor.layers.utils as layers
 from datasets import Dataset
 from peft import LoraConfig
-from tiny_trl import make_args, make_tokenizer
+from tiny_judge import make_judging_tokenizer
+from tiny_trl import make_args
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from rlkit import CurriculumGRPOTrainer
+from rlkit import CurriculumConfig, CurriculumGRPOTrainer
 
 
 def leave_unpacked(layer, remove_weight=False):
@@ -34,7 +35,7 @@ def leave_unpacked(layer, remove_weight=False):
 
 def save_model(path: Path) -> None:
     """vLLM takes only some head sizes, 32 the smallest, so the model is larger than in the other tests."""
-    tokenizer = make_tokenizer()
+    tokenizer = make_judging_tokenizer()
     tokenizer.save_pretrained(path)
     config = Qwen2Config(
         vocab_size=len(tokenizer),
@@ -43,7 +44,7 @@ def save_model(path: Path) -> None:
         num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=2,
-        max_position_embeddings=64,
+        max_position_embeddings=2048,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -60,7 +61,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path)
     parser.add_argument("--peft", action="store_true")
+    parser.add_argument("--judge", action="store_true")
     arguments = parser.parse_args()
+    judge = CurriculumConfig("metis", judgement_length=5, judgement_weight=1.0)
     layers.dispatch_cpu_unquantized_gemm = leave_unpacked
     generation.LLM = functools.partial(generation.LLM, enforce_eager=True, dtype="float32")
     model = arguments.run.with_name("model")
@@ -72,15 +75,15 @@ def main() -> None:
             arguments.run,
             use_vllm=True,
             vllm_mode="colocate",
-            vllm_max_model_length=32,
+            vllm_max_model_length=2048 if arguments.judge else 32,
             max_steps=4,
             learning_rate=1e-2,
             model_init_kwargs={"dtype": "float32"},
         ),
         train_dataset=Dataset.from_list([{"prompt": f"{number:03d}="} for number in range(200)]),
-        processing_class=make_tokenizer(),
+        processing_class=make_judging_tokenizer(),
         peft_config=LoraConfig(target_modules=["q_proj", "v_proj"], r=4) if arguments.peft else None,
-        curriculum="dapo",
+        curriculum=judge if arguments.judge else "dapo",
     )
     trainer.train()
     name = "sampling/sampling_logp_difference/max"

@@ -9,7 +9,7 @@ from rlkit.types import Groups, Prediction
 
 
 class Senses(Protocol):
-    """What a host can tell of a prompt without rolling it out."""
+    """What a host can tell of a prompt without rolling it out; by `judge`, what the policy says of it."""
 
     def features(self, index_N: np.ndarray) -> np.ndarray:
         """The present policy's hidden state at the end of each prompt, (N, D) float32."""
@@ -17,6 +17,17 @@ class Senses(Protocol):
 
     def truth(self, index_N: np.ndarray) -> np.ndarray | None:
         """The present success rate of each prompt, (N,), or None where the host does not know it."""
+        ...
+
+    def judge(self, index_N: np.ndarray, context_N: list[str], max_tokens: int) -> list[str]:
+        """What the present policy writes after each context, a judgement of the prompt of that index."""
+        ...
+
+    def teach(self, index_P: np.ndarray, advantage_P: np.ndarray, weight: float) -> None:
+        """The step's next update reinforces the judgements of these prompts by their advantages.
+
+        loss += weight * -(1 / P) sum_i advantage_i log pi(judgement_i | context_i), P over the whole step.
+        """
         ...
 
 

@@ -7,9 +7,10 @@ from rlkit.config import CurriculumConfig
 from rlkit.curriculum.estimators import Estimator
 from rlkit.curriculum.estimators.dots import Dots
 from rlkit.curriculum.estimators.oracle import Oracle
+from rlkit.curriculum.estimators.self_judgement import SelfJudgement
 from rlkit.curriculum.presets.preset import ONE_ROUND, Parts, Preset, picked, scale_of
 from rlkit.curriculum.probe import Probe
-from rlkit.curriculum.selectors import nearest, softmax
+from rlkit.curriculum.selectors import most_varied, nearest, softmax
 
 
 def _value_model(config: CurriculumConfig) -> Estimator:
@@ -52,6 +53,26 @@ PREDICTING: dict[str, Preset] = {
         parts=lambda config, truth: Parts(
             _value_model(config),
             partial(nearest, target=scale_of(config).value(config.target)),  # type: ignore[arg-type]
+        ),
+    ),
+    "metis": Preset(
+        rule="the policy judges each variance, and learns to; take the m of k*m candidates with the most",
+        paper="METIS (Zheng et al., arXiv 2605.11235)",
+        # Memory and weight at second hand; candidates (its multiplier was not found) and length are ours.
+        numbers={
+            **ONE_ROUND,
+            "candidates": 4,
+            "judgement_memory": 3,
+            "judgement_weight": 0.01,
+            "judgement_length": 256,
+        },
+        parts=lambda config, truth: Parts(
+            SelfJudgement(
+                scale=scale_of(config),
+                **picked(config, memory="judgement_memory", weight="judgement_weight"),
+                **picked(config, max_tokens="judgement_length"),
+            ),
+            most_varied,
         ),
     ),
     "vip": Preset(
