@@ -46,6 +46,7 @@ class PromptPool:
         self._order: np.ndarray | None = None
         self._sort_key_N: np.ndarray | None = None
         self._carried_N: np.ndarray | None = None
+        self._num_seen = self._num_visits = 0
 
     def __len__(self) -> int:
         return len(self.key_N)
@@ -59,6 +60,10 @@ class PromptPool:
 
     def column(self, name: str) -> np.ndarray | None:
         """A column as an array, or None where the data has none of that name."""
+        if hasattr(self.rows, "with_format") and name in self.column_names:
+            # A `datasets.Dataset`: a Python object a value would take minutes and gigabytes at 10 million.
+            table = self.rows.select_columns([name]).with_format("arrow")[:]  # type: ignore[attr-defined]
+            return table[name].to_numpy()
         values = _column(self.rows, name)
         return None if values is None else np.asarray(values)
 
@@ -75,13 +80,22 @@ class PromptPool:
         """Each pass of the stream goes by ascending key instead of at random; ties stay shuffled."""
         self._sort_key_N, self._order = key_N, None
 
+    def prepare(self) -> None:
+        """Shuffles the present pass, which takes a second for 10 million prompts: else the next draw does."""
+        self._order_of_pass()
+
     def _order_of_pass(self) -> np.ndarray:
         """The present pass, (N,) indices: a function of the seed, the pass and the sort key alone."""
         if self._order is None:
-            self._order = np.random.default_rng((self.seed, self._pass)).permutation(len(self))
+            self._order = np.arange(len(self), dtype=np.int32 if len(self) < 2**31 else np.int64)
+            np.random.default_rng((self.seed, self._pass)).shuffle(self._order)
             if self._sort_key_N is not None:
                 self._order = self._order[np.argsort(self._sort_key_N[self._order], kind="stable")]
         return self._order
+
+    def _next(self, num: int) -> np.ndarray:
+        """The next `num` of the present pass, fewer at its end."""
+        return self._order_of_pass()[self._position : self._position + num].astype(np.int64)
 
     def _advance(self, num: int) -> None:
         self._position += num
@@ -93,22 +107,16 @@ class PromptPool:
 
         A draw never holds a prompt twice, also where it runs over the end of a pass.
         """
-        taken = np.zeros(len(self), dtype=bool) if len(exclude) else None
-        if taken is not None:
-            taken[exclude] = True
+        taken = exclude
         parts: list[np.ndarray] = []
         missing = min(num, len(self) - len(exclude))
         while missing > 0:
-            rest = self._order_of_pass()[self._position : self._position + missing]
+            rest = self._next(missing)
             self._advance(len(rest))
-            if taken is not None:
-                rest = rest[~taken[rest]]
-            parts.append(rest)
-            missing -= len(rest)
-            if self._position == 0 and missing > 0:
-                taken = np.zeros(len(self), dtype=bool) if taken is None else taken
-                for part in parts:
-                    taken[part] = True
+            parts.append(rest[_outside(rest, taken)])
+            missing -= len(parts[-1])
+            if self._position == 0:
+                taken = np.concatenate([exclude, *parts])
         return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
 
     def draw_admitted(
@@ -123,23 +131,24 @@ class PromptPool:
         Returns:
             The prompts admitted, those passed over, and the probabilities of these, in the stream's order.
         """
-        taken = np.zeros(len(self), dtype=bool)
-        taken[exclude] = True
+        taken, looked_at = exclude, [exclude]
         unseen = len(self) - len(exclude)
         missing, looks = min(num, unseen), min(unseen, max(num, MAX_LOOKS))
         admitted, passed_over, probabilities = ([np.empty(0, dtype=dtype)] for dtype in (int, int, float))
         size = num
         while missing > 0 and looks > 0:
-            index = self._order_of_pass()[self._position : self._position + min(size, looks)]
+            index = self._next(min(size, looks))
             probability = admission(index)
-            fresh = ~taken[index]
+            fresh = _outside(index, taken)
             admits = fresh & (rng.random(len(index)) < probability)
             # What lies behind the last one wanted is left to the next draw.
             ends = np.flatnonzero(admits)[missing - 1 : missing]
             seen = slice(int(ends[0]) + 1) if len(ends) else slice(len(index))
             index, probability, fresh, admits = index[seen], probability[seen], fresh[seen], admits[seen]
             self._advance(len(index))
-            taken[index] = True
+            looked_at.append(index)
+            if self._position == 0:
+                taken = np.concatenate(looked_at)
             admitted.append(index[admits])
             passed_over.append(index[fresh & ~admits])
             probabilities.append(probability[fresh & ~admits])
@@ -149,15 +158,16 @@ class PromptPool:
 
     def observe(self, index_P: np.ndarray, step: int) -> None:
         self.step = step
+        self._num_seen += len(np.unique(index_P[self.visits_N[index_P] == 0]))
+        self._num_visits += len(index_P)
         np.add.at(self.visits_N, index_P, 1)
         self.last_step_N[index_P] = step
 
     def metrics(self) -> dict[str, float]:
         """Share of the pool that was ever rolled out, mean visits of those, and passes of the stream."""
-        seen = self.visits_N > 0
         return {
-            "pool/coverage": float(seen.mean()),
-            "pool/mean_visits": float(self.visits_N.sum() / max(seen.sum(), 1)),
+            "pool/coverage": self._num_seen / len(self),
+            "pool/mean_visits": self._num_visits / max(self._num_seen, 1),
             "pool/pass": self._pass + self._position / len(self),
         }
 
@@ -200,6 +210,7 @@ class PromptPool:
             self.last_step_N = np.array(state["last_step_N"], dtype=np.int32)
             self.seed, self._pass, self._position = state["seed"], state["pass"], state["position"]
             self._order = None
+            self._count()
             return
         known = np.isin(self.key_N, old_key)
         sorter = np.argsort(old_key)
@@ -209,6 +220,11 @@ class PromptPool:
         self.visits_N = self.carried(state["visits_N"], 0)
         self.last_step_N = self.carried(state["last_step_N"], -1)
         self.seed, self._pass, self._position, self._order = state["seed"], state["pass"] + 1, 0, None
+        self._count()
+
+    def _count(self) -> None:
+        self._num_seen = int(np.count_nonzero(self.visits_N))
+        self._num_visits = int(self.visits_N.sum())
 
     def carried(self, old_N: np.ndarray, fill: float) -> np.ndarray:
         """A per-prompt array of the checkpoint that this pool was restored from, in this pool's order.
@@ -219,6 +235,11 @@ class PromptPool:
         if self._carried_N is None:
             return old_N.copy()
         return np.where(self._carried_N >= 0, old_N[self._carried_N], old_N.dtype.type(fill))
+
+
+def _outside(index_N: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """Which are not among `taken`, (N,): work by the draw's size, not the pool's."""
+    return ~np.isin(index_N, taken) if len(taken) else np.ones(len(index_N), dtype=bool)
 
 
 def _column_names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
