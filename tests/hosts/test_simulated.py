@@ -37,7 +37,7 @@ def test_success_is_a_logistic_of_ability_less_difficulty():
     host = SimulatedHost(SimulationConfig(num_prompts=3))
     host.difficulty_N = np.array([0.0, np.log(3), -np.log(3)])
     np.testing.assert_allclose(host.truth(np.arange(3)), [0.5, 0.25, 0.75])
-    host.ability = np.log(3)
+    host.ability_C += np.log(3)
     np.testing.assert_allclose(host.truth(np.array([1])), [0.5])
 
 
@@ -46,7 +46,7 @@ def test_ability_grows_by_4_p_1_minus_p_of_informative_trained_groups():
     host.difficulty_N = np.array([0.0, np.log(3), 0.0, 0.0])
     # Prompt 0 teaches 1, prompt 1 teaches 4 * 0.25 * 0.75, prompt 2 has no gradient, prompt 3 only pads.
     host.learn(batch_of([[1, 0], [0, 1], [1, 1], [1, 0]], weight_B=[1, 1, 1, 0]))
-    assert host.ability == pytest.approx(0.1 * (1 + 0.75) / 4)
+    np.testing.assert_allclose(host.ability_C, 0.1 * (1 + 0.75) / 4)
 
 
 def test_rollouts_come_out_at_the_success_rates():

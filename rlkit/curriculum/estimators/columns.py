@@ -31,7 +31,8 @@ def categories(pool: PromptPool, preset: str) -> tuple[list[str], np.ndarray]:
     distinct = set(values)
     if None in distinct:
         raise ValueError(
-            f"`category` is missing in {values.count(None)} of {len(values)} rows; drop those rows, or name it"
+            f"`category` is missing in {values.count(None)} of {len(values)} rows; drop those rows, or name "
+            "it"
         )
     names = sorted({str(value) for value in distinct})
     position = {name: code for code, name in enumerate(names)}
