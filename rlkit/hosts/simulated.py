@@ -103,6 +103,7 @@ NOT_NEGATIVE = (
     "seconds_per_token",
     "seconds_per_candidate",
     "seconds_per_update",
+    "seed",
 )
 
 
