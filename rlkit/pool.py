@@ -5,13 +5,13 @@ Candidates come from a stream of shuffled passes over the pool, so that every pr
 pass, whatever the selector then takes: uniform sampling is the stream itself.
 """
 
-import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from hashlib import blake2b
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from rlkit.rows import Rows, column, column_names, prompt_keys, unique_prompts
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class PromptPool:
         seed: of the candidate stream.
     """
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]], key_N: np.ndarray, seed: int = 0):
+    def __init__(self, rows: Rows, key_N: np.ndarray, seed: int = 0):
         self.rows = rows
         self.key_N = key_N
         self.seed = seed
@@ -60,16 +60,11 @@ class PromptPool:
 
     def column(self, name: str) -> np.ndarray | None:
         """A column as an array, or None where the data has none of that name."""
-        if hasattr(self.rows, "with_format") and name in self.column_names:
-            # A `datasets.Dataset`: a Python object a value would take minutes and gigabytes at 10 million.
-            table = self.rows.select_columns([name]).with_format("arrow")[:]  # type: ignore[attr-defined]
-            return table[name].to_numpy()
-        values = _column(self.rows, name)
-        return None if values is None else np.asarray(values)
+        return column(self.rows, name)
 
     @property
     def column_names(self) -> list[str]:
-        return _column_names(self.rows)
+        return column_names(self.rows)
 
     @property
     def num_passes(self) -> int:
@@ -242,39 +237,6 @@ def _outside(index_N: np.ndarray, taken: np.ndarray) -> np.ndarray:
     return ~np.isin(index_N, taken) if len(taken) else np.ones(len(index_N), dtype=bool)
 
 
-def _column_names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    return list(getattr(rows, "column_names", None) or rows[0].keys())
-
-
-def _column(rows: Any, name: str) -> Sequence[Any] | None:
-    if name not in _column_names(rows):
-        return None
-    return rows[name] if hasattr(rows, "column_names") else [row[name] for row in rows]
-
-
-def prompt_keys(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """64-bit keys of the rows' prompts: blake2b of the text, or of the messages as canonical JSON.
-
-    Rows with images are told apart by position too: the same question may be asked of two pictures.
-    """
-    prompts = _column(rows, "prompt")
-    assert prompts is not None, "make_pool checks the column"
-    columns = _column_names(rows)
-    positional = "image" in columns or "images" in columns
-    keys = np.empty(len(rows), dtype=np.uint64)
-    for position, prompt in enumerate(prompts):
-        text = prompt if isinstance(prompt, str) else json.dumps(prompt, sort_keys=True, default=str)
-        if positional:
-            text = f"{position}:{text}"
-        keys[position] = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
-    return keys
-
-
-def unique_prompts(key_N: np.ndarray) -> np.ndarray:
-    """Positions of the first row of each key, in order. [7, 9, 7] -> [0, 1]"""
-    return np.sort(np.unique(key_N, return_index=True)[1])
-
-
 def make_pool(rows: Any, seed: int = 0) -> PromptPool:
     """A pool of the data set's prompts, each kept once.
 
@@ -288,7 +250,7 @@ def make_pool(rows: Any, seed: int = 0) -> PromptPool:
         )
     if len(rows) == 0:
         raise ValueError("train_dataset is empty (0 rows); give at least one batch of prompts")
-    columns = _column_names(rows)
+    columns = column_names(rows)
     if "prompt" not in columns:
         raise ValueError(
             f"train_dataset has no `prompt` column; it has: {', '.join(columns)}; "

@@ -8,7 +8,8 @@ from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlkit.pool import PromptPool, make_pool, prompt_keys, unique_prompts
+from rlkit.pool import PromptPool, make_pool
+from rlkit.rows import prompt_keys, unique_prompts
 
 NOTHING = np.empty(0, dtype=np.int64)
 
