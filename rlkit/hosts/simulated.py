@@ -73,6 +73,8 @@ class SimulationConfig:
 
     def validate(self) -> None:
         """Raises ValueError that names the field, its value and the remedy."""
+        if self.num_prompts is not None and not isinstance(self.num_prompts, int):
+            raise ValueError(f"num_prompts ({self.num_prompts!r}) must be a whole number, such as 1000000")
         if self.num_prompts is not None and self.num_prompts < 1:
             raise ValueError(f"num_prompts ({self.num_prompts}) must be at least 1")
         for name in ("num_steps", "groups_per_step", "reward_parts"):

@@ -254,6 +254,7 @@ def test_a_batch_of_the_whole_pool_is_possible():
     ("settings", "message"),
     [
         ({"num_prompts": 0}, "num_prompts (0) must be at least 1"),
+        ({"num_prompts": "1e6"}, "num_prompts ('1e6') must be a whole number"),
         ({"num_steps": 0}, "num_steps (0) must be at least 1"),
         ({"groups_per_step": -2}, "groups_per_step (-2) must be at least 1"),
         ({"num_generations": 1}, "num_generations (1) must be at least 2: a group of one has no advantage"),
