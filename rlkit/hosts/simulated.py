@@ -67,7 +67,8 @@ class SimulationConfig:
     seconds_per_token: float = 1e-4
     """Of generation, over all that runs in parallel."""
     seconds_per_candidate: float = 1e-3
-    """Of selection, whatever the curriculum does with a candidate: about a prefill of a hundred tokens."""
+    """Of selection, the same for every curriculum: 1e-3 is about a prefill of a hundred tokens, as `pcl` with
+    the policy's features needs. To look up history takes a thousandth: set 0 to compare such curricula."""
     seconds_per_update: float = 2.0
     seed: int = 0
 
