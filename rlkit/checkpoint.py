@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-VERSION = 2
+VERSION = 3
 FOLDER = "rlkit"
 
 

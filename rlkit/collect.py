@@ -4,20 +4,22 @@ A host is whatever turns chosen prompts into graded groups: the TRL trainer, or 
 """
 
 import time
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.curriculum.filters import KEPT
-from rlkit.types import Batch, Groups, Prediction, Proposal
+from rlkit.types import REPLAYED, Batch, Groups, Prediction, Proposal
 
 
 class Host(Protocol):
     """Turns proposals into graded groups."""
 
-    def whole(self, num: int) -> int:
-        """The least number of groups, not under `num`, that every process gets an equal share of."""
+    def whole(self, num: int, count: int) -> int:
+        """The least number of prompts, not under `num`, of whose `count` completions each all processes get
+        equal shares."""
         ...
 
     def agree(self, proposal: Proposal) -> Proposal:
@@ -25,7 +27,7 @@ class Host(Protocol):
         ...
 
     def rollout(self, proposal: Proposal) -> Groups:
-        """Generates and grades G completions of each prompt; every process gets all outcomes."""
+        """Generates and grades `proposal.count_P` completions; every process gets all outcomes."""
         ...
 
 
@@ -58,23 +60,66 @@ def collect(curriculum: Curriculum, host: Host, num_groups: int, ledger: Writer)
         UnfilledBatchError: too few groups passed and the curriculum's fill policy is "error".
     """
     filling = Filling(num_groups)
+    started = curriculum.started(num_groups)
+    if len(started):
+        _learn(curriculum, host, filling, _as_proposed(started), started)
     for _ in range(curriculum.max_rounds):
-        size = host.whole(curriculum.round_size(filling.missing, num_groups))
+        if filling.missing == 0:
+            break
+        num = curriculum.round_size(filling.missing, num_groups)
+        size = host.whole(num, curriculum.first_count)
         proposal = host.agree(curriculum.propose(size, exclude=filling.index))
         if len(proposal.index_P) == 0:
             break
-        groups = host.rollout(proposal)
-        start = time.perf_counter()
-        reasons = curriculum.observe(groups, proposal)
-        filling.add(proposal, groups, reasons, time.perf_counter() - start)
-        if filling.missing == 0:
-            break
-    batch = filling.finish(curriculum.fill)
-    curriculum.step += 1
+        _learn(curriculum, host, filling, proposal, host.rollout(proposal))
+    batch = filling.finish(curriculum.fill, curriculum.replayed(filling.missing, filling.index))
+    batch = _completed(curriculum, host, batch)
+    curriculum.finish(batch)
     ledger.write(batch)
     if batch.fill == "error":
         raise UnfilledBatchError(_explain(batch, num_groups))
     return batch
+
+
+def _learn(
+    curriculum: Curriculum, host: Host, filling: "Filling", proposal: Proposal, groups: Groups
+) -> None:
+    """What is promising of a screened round gets the rest of its completions; then all groups teach."""
+    if curriculum.screen is not None:
+        num = host.whole(filling.missing, curriculum.group_size - curriculum.screen)
+        positions, rest = curriculum.rest(groups, num)
+        groups = _extended(host, groups, positions, rest)
+    start = time.perf_counter()
+    reasons = curriculum.observe(groups, proposal)
+    filling.add(proposal, groups, reasons, time.perf_counter() - start)
+
+
+def _extended(host: Host, groups: Groups, positions: np.ndarray, rest: Proposal) -> Groups:
+    rest = host.agree(rest)
+    num = len(rest.index_P)
+    return groups.extended(positions[:num], host.rollout(rest)) if num else groups
+
+
+def _completed(curriculum: Curriculum, host: Host, batch: Batch) -> Batch:
+    """Groups that only fill the batch up after a screen get the rest of their completions too."""
+    size_P = batch.groups.size_P
+    short = batch.chosen_B[size_P[batch.chosen_B] < curriculum.group_size]
+    if curriculum.screen is None or len(short) == 0:
+        return batch
+    # Equal shares for all processes may take more groups than are short.
+    others = np.setdiff1d(np.flatnonzero(size_P < curriculum.group_size), short)
+    num = host.whole(len(short), curriculum.group_size - curriculum.screen)
+    positions = np.concatenate([short, others])[:num]
+    neutral = Prediction.neutral(len(positions))
+    missing_P = curriculum.group_size - size_P[positions]
+    rest = Proposal(batch.groups.index_P[positions], missing_P, neutral, 0, 0.0)
+    return replace(batch, groups=_extended(host, batch.groups, positions, rest))
+
+
+def _as_proposed(started: Groups) -> Proposal:
+    """Groups begun in an earlier step, as a round without candidates."""
+    num = len(started)
+    return Proposal(started.index_P, np.zeros(num, dtype=int), Prediction.neutral(num), 0, 0.0)
 
 
 class Filling:
@@ -99,13 +144,20 @@ class Filling:
         kept = sum(int(np.sum(reason_P == KEPT)) for _, _, reason_P, _ in self._rounds)
         return max(self.num_groups - kept, 0)
 
-    def finish(self, fill: str) -> Batch:
-        """The batch: kept groups first come first served, then what the fill policy says."""
+    def finish(self, fill: str, replayed: Groups) -> Batch:
+        """The batch: kept groups, first come first served, then replayed ones, then what `fill` says."""
+        if len(replayed):
+            reasons = np.full(len(replayed), "replayed", dtype=object)
+            self.add(_as_proposed(replayed), replayed, reasons, 0.0)
         proposals, graded, reasons, seconds = zip(*self._rounds, strict=True)
+        num_rounds = len(graded) - bool(len(replayed))
         groups, reason_P = Groups.concatenate(list(graded)), np.concatenate(reasons).astype(object)
+        round_P = np.repeat(np.arange(len(graded)), [len(part) for part in graded])
+        round_P[round_P == num_rounds] = REPLAYED
         kept = np.flatnonzero(reason_P == KEPT)
         chosen, surplus = kept[: self.num_groups], kept[self.num_groups :]
         reason_P[surplus] = "surplus"
+        chosen = np.concatenate([chosen, np.flatnonzero(round_P == REPLAYED)])
         weight = np.ones(self.num_groups)
         missing = self.num_groups - len(chosen)
         if missing:
@@ -115,12 +167,12 @@ class Filling:
         return Batch(
             groups=groups,
             prediction=_concatenate([proposal.prediction for proposal in proposals]),
-            round_P=np.repeat(np.arange(len(graded)), [len(part) for part in graded]),
+            round_P=round_P,
             reason_P=reason_P,
             chosen_B=chosen,
             weight_B=weight,
             num_candidates=sum(proposal.num_candidates for proposal in proposals),
-            num_rounds=len(self._rounds),
+            num_rounds=num_rounds,
             fill=fill if missing else "full",
             selection_seconds=sum(seconds) + sum(proposal.seconds for proposal in proposals),
         )
@@ -128,7 +180,7 @@ class Filling:
 
 def _best_dropped(groups: Groups, reason_P: np.ndarray) -> np.ndarray:
     """Dropped groups, most varied signal first, unscorable ones last."""
-    dropped = np.flatnonzero(reason_P != KEPT)
+    dropped = np.flatnonzero(~np.isin(reason_P, (KEPT, "replayed")))
     variance = np.nan_to_num(groups.variance_P[dropped], nan=-1.0)
     return dropped[np.argsort(-variance, kind="stable")]
 

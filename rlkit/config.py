@@ -7,6 +7,7 @@ from rlkit.budget import parse_budget
 
 FILLS = ("top_up", "shrink", "error")
 BACKBONES = ("policy", "text")
+ALLOCATION_NAMES = ("equal", "knapsack", "vip", "cures")
 SUBSETS = ("hard", "medium", "easy", "random")
 SHARES = (
     "variance_floor",
@@ -18,6 +19,16 @@ SHARES = (
     "skip_base",
     "skip_step",
     "skip_target",
+    "bank_momentum",
+)
+AT_LEAST_ONE = (
+    "candidates",
+    "max_rounds",
+    "value_hidden",
+    "value_steps",
+    "value_buffer",
+    "shelf_size",
+    "max_age",
 )
 ABOVE_ZERO = ("value_learning_rate", "subset_share", "prior", "category_temperature", "target_slope")
 NOT_NEGATIVE = ("warmup_filter_steps", "revision_pass", "target_step", "hard_weight", "easy_weight")
@@ -172,6 +183,32 @@ class CurriculumConfig:
         default=None,
         metadata={"help": "Weight of an easy prompt beside a normal one's 1 (pools: 0.2, prime-rl)."},
     )
+    bank_momentum: float | None = field(
+        default=None,
+        metadata={"help": "Weight of the past in a prompt's running variance (VCRL: 0.9, from memory)."},
+    )
+    screen: int | None = field(
+        default=None,
+        metadata={
+            "help": "Completions that a prompt gets at first; the rest of its group only where these differ "
+            "(speed: 4, its code)."
+        },
+    )
+    shelf_size: int | None = field(
+        default=None,
+        metadata={"help": "Groups kept for later steps (ssb, speed: 512, ours)."},
+    )
+    max_age: int | None = field(
+        default=None,
+        metadata={"help": "Generations after which a kept group is not used any more (ssb, speed: 4, ours)."},
+    )
+    allocation: str | None = field(
+        default=None,
+        metadata={
+            "help": "How a batch's completions are shared out between its prompts: equal (num_generations "
+            "each), knapsack, vip or cures (docs/presets.md). Any preset of one round takes it."
+        },
+    )
     value_backbone: str | None = field(
         default=None,
         metadata={
@@ -211,7 +248,7 @@ class CurriculumConfig:
 
     def validate(self) -> None:
         """Raises ValueError that names the field, its value and the remedy."""
-        for name in ("candidates", "max_rounds", "value_hidden", "value_steps", "value_buffer"):
+        for name in AT_LEAST_ONE:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} ({value}) must be at least 1")
@@ -249,8 +286,14 @@ class CurriculumConfig:
             )
         if self.subset is not None and self.subset not in SUBSETS:
             raise ValueError(f"subset ({self.subset!r}) must be one of {', '.join(SUBSETS)}")
+        if self.screen is not None and self.screen < 2:
+            raise ValueError(
+                f"screen ({self.screen}) must be at least 2: one completion differs from nothing"
+            )
         if self.fill is not None and self.fill not in FILLS:
             raise ValueError(f"fill ({self.fill!r}) must be one of {', '.join(FILLS)}")
+        if self.allocation is not None and self.allocation not in ALLOCATION_NAMES:
+            raise ValueError(f"allocation ({self.allocation!r}) must be one of {', '.join(ALLOCATION_NAMES)}")
         if self.value_backbone is not None and self.value_backbone not in BACKBONES:
             raise ValueError(
                 f"value_backbone ({self.value_backbone!r}) must be one of {', '.join(BACKBONES)}"

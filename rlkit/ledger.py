@@ -32,6 +32,7 @@ SCHEMA = pa.schema(
         ("signals", pa.list_(pa.float32())),
         ("rewards", pa.list_(pa.float32())),
         ("lengths", pa.list_(pa.int32())),
+        ("ages", pa.list_(pa.int32())),
         ("reason", pa.string()),
         ("trained", pa.bool_()),
         ("selection_seconds", pa.float64()),
@@ -40,7 +41,8 @@ SCHEMA = pa.schema(
     ]
 )
 """One row a group. `generation` counts calls of collect from 0, `step` optimizer steps from 1; seconds are
-the group's equal share of its generation's."""
+the group's equal share of its generation's. Lists hold an item a completion, `ages` the generations since it
+was made; a group that is rolled out in two generations or replayed has a row in each."""
 
 
 class Ledger:
@@ -72,9 +74,15 @@ class Ledger:
             "predicted_mean": batch.prediction.mean_N,
             "predicted_variance": batch.prediction.variance_N,
             "predicted_error": batch.prediction.error_N,
-            "signals": list(groups.signal_PG),
-            "rewards": list(groups.reward_PG),
-            "lengths": list(groups.length_PG),
+            **{
+                name: [row[:size] for row, size in zip(column_PG, groups.size_P, strict=True)]
+                for name, column_PG in {
+                    "signals": groups.signal_PG,
+                    "rewards": groups.reward_PG,
+                    "lengths": groups.length_PG,
+                    "ages": groups.age_PG,
+                }.items()
+            },
             "reason": batch.reason_P,
             "trained": batch.trained_P,
             "selection_seconds": np.full(num, batch.selection_seconds / num),

@@ -58,6 +58,13 @@ class PromptPool:
         columns = self.rows[index_P.tolist()]  # type: ignore[call-overload]
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
+    def find(self, key_K: np.ndarray) -> np.ndarray:
+        """The index of each key, -1 where the pool has none."""
+        sorter = np.argsort(self.key_N)
+        place_K = np.searchsorted(self.key_N, key_K, sorter=sorter)
+        index_K = sorter[np.minimum(place_K, len(self) - 1)]
+        return np.where(self.key_N[index_K] == key_K, index_K, -1)
+
     def column(self, name: str) -> np.ndarray | None:
         """A column as an array, or None where the data has none of that name."""
         return column(self.rows, name)

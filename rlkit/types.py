@@ -1,10 +1,10 @@
 """The words of the step as data: predictions, a proposal, graded groups, a batch.
 
-Shapes are in the names: N candidates, P prompts (one group each), G completions of a group.
+Shapes are in the names: N candidates, P prompts (one group each), G completions of the largest group.
 Everything here is frozen and holds NumPy arrays; this file imports nothing of ours.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,12 +36,30 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """The prompts chosen for one round of rollouts, with what was predicted of them."""
+    """The prompts chosen for one round of rollouts, with what was predicted of them.
+
+    `count_P` are the completions that each gets in this round.
+    """
 
     index_P: np.ndarray
+    count_P: np.ndarray
     prediction: Prediction
     num_candidates: int
     seconds: float
+
+    def take(self, positions: np.ndarray) -> "Proposal":
+        return replace(
+            self,
+            index_P=self.index_P[positions],
+            count_P=self.count_P[positions],
+            prediction=self.prediction.take(positions),
+        )
+
+
+ABSENT = -1
+"""The age of a completion that a group smaller than others does not have."""
+
+PADDING = {"signal_PG": np.nan, "reward_PG": np.nan, "length_PG": 0, "age_PG": ABSENT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +67,9 @@ class Groups:
     """Graded groups, one a prompt.
 
     `signal_PG` is what the curriculum looks at, `reward_PG` what the policy is trained on; NaN means that the
-    completion could not be scored, and statistics leave it out. `length_PG` is in tokens.
+    completion could not be scored, and statistics leave it out. `length_PG` is in tokens. `age_PG` counts the
+    generations since a completion was made: 0 is of this one, `ABSENT` fills up a group that is smaller than
+    others, whose completions come first. Ages left out are 0.
     """
 
     index_P: np.ndarray
@@ -58,14 +78,38 @@ class Groups:
     length_PG: np.ndarray
     generation_seconds: float = 0.0
     grading_seconds: float = 0.0
+    age_PG: np.ndarray = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.age_PG is None:
+            object.__setattr__(self, "age_PG", np.zeros(self.signal_PG.shape, dtype=np.int32))
 
     def __len__(self) -> int:
         return len(self.index_P)
+
+    @classmethod
+    def empty(cls) -> "Groups":
+        return cls(np.empty(0, np.int64), np.empty((0, 0)), np.empty((0, 0)), np.empty((0, 0), np.int64))
+
+    @property
+    def size_P(self) -> np.ndarray:
+        """Completions of each group, scored or not."""
+        return (self.age_PG != ABSENT).sum(axis=1)
 
     @property
     def count_P(self) -> np.ndarray:
         """Scored completions of each group."""
         return (~np.isnan(self.signal_PG)).sum(axis=1)
+
+    @property
+    def num_rollouts(self) -> int:
+        """Completions generated now: what the groups cost."""
+        return int((self.age_PG == 0).sum())
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens generated now."""
+        return int(self.length_PG[self.age_PG == 0].sum())
 
     @property
     def mean_P(self) -> np.ndarray:
@@ -82,20 +126,56 @@ class Groups:
         """Whether the training reward differs within the group, so that GRPO gets a gradient from it."""
         return np.nan_to_num(mean_and_variance(self.reward_PG)[1]) > INFORMATIVE_VARIANCE
 
+    def take(self, positions: np.ndarray) -> "Groups":
+        """Some of the groups, without the seconds that all of them took."""
+        columns = {name: getattr(self, name)[positions] for name in ("index_P", *PADDING)}
+        return Groups(**columns)
+
+    def older(self, by: int = 1) -> "Groups":
+        """The same groups `by` generations later."""
+        return replace(self, age_PG=np.where(self.age_PG == ABSENT, ABSENT, self.age_PG + by))
+
+    def extended(self, positions: np.ndarray, more: "Groups") -> "Groups":
+        """The groups with more completions of those at `positions`, which `more` holds in the same order."""
+        size_P = self.size_P
+        width = max([self.signal_PG.shape[1], *(size_P[positions] + more.size_P)])
+        columns = {name: _widened(getattr(self, name), width, fill) for name, fill in PADDING.items()}
+        for row, position in enumerate(positions):
+            num = more.size_P[row]
+            place = slice(size_P[position], size_P[position] + num)
+            for name, column in columns.items():
+                column[position, place] = getattr(more, name)[row, :num]
+        return Groups(
+            self.index_P,
+            **columns,
+            generation_seconds=self.generation_seconds + more.generation_seconds,
+            grading_seconds=self.grading_seconds + more.grading_seconds,
+        )
+
     @classmethod
     def concatenate(cls, parts: list["Groups"]) -> "Groups":
+        """All groups in order; the smaller ones are filled up to the size of the largest."""
         if len(parts) == 1:
             return parts[0]
-        columns = {
-            field.name: np.concatenate([getattr(part, field.name) for part in parts])
-            for field in fields(cls)
-            if not field.name.endswith("seconds")
-        }
+        width = max(part.signal_PG.shape[1] for part in parts)
         return cls(
-            **columns,
+            index_P=np.concatenate([part.index_P for part in parts]),
+            **{
+                name: np.concatenate([_widened(getattr(part, name), width, fill) for part in parts])
+                for name, fill in PADDING.items()
+            },
             generation_seconds=sum(part.generation_seconds for part in parts),
             grading_seconds=sum(part.grading_seconds for part in parts),
         )
+
+
+def _widened(column_PG: np.ndarray, width: int, fill: float) -> np.ndarray:
+    """A copy with `fill` on the right, `width` columns in all."""
+    missing = width - column_PG.shape[1]
+    return np.pad(column_PG, ((0, 0), (0, missing)), constant_values=fill)
+
+
+REPLAYED = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +184,7 @@ class Batch:
 
     `chosen_B` are positions into `groups`, of constant number B; `weight_B` is 0.0 where a group only pads
     the batch (fill policy "shrink"). `reason_P` is "kept", or why the filter or the fill left the group
-    out.
+    out. `round_P` is `REPLAYED` for groups of earlier steps that are trained on again.
     """
 
     groups: Groups

@@ -1,5 +1,6 @@
 """Guards the step: a full batch whatever the filter does, everything observed, reports that add up."""
 
+import math
 from collections import Counter
 
 import numpy as np
@@ -29,7 +30,7 @@ class TableHost:
         self.share = share
         self.asked: list[list[int]] = []
 
-    def whole(self, num: int) -> int:
+    def whole(self, num: int, count: int) -> int:
         return -(-num // self.share) * self.share
 
     def agree(self, proposal: Proposal) -> Proposal:
@@ -65,7 +66,7 @@ def numbered(num: int) -> PromptPool:
 
 def bound(host, num_groups, filter=keep_all, estimator=None, **numbers) -> Curriculum:
     curriculum = Curriculum(estimator or Neutral(), in_order, filter, **numbers)
-    curriculum.bind(numbered(len(host.reward_NG)), host, num_groups)
+    curriculum.bind(numbered(len(host.reward_NG)), host, num_groups, G)
     return curriculum
 
 
@@ -295,3 +296,69 @@ def test_the_choice_at_a_step_uses_the_rewards_of_the_step_before():
     assert plain == again
     assert plain[0] == mixed[0]
     assert set(plain[1]) != set(mixed[1])
+
+
+class CoinHost(TableHost):
+    """Flips a coin of the prompt's rate for each completion."""
+
+    def __init__(self, rate_N, seed, share=1):
+        super().__init__(np.zeros((len(rate_N), G)), share)
+        self.rate_N, self.rng = np.asarray(rate_N), np.random.default_rng(seed)
+
+    def agree(self, proposal):
+        whole = np.flatnonzero(np.cumsum(proposal.count_P) % self.share == 0)
+        return proposal.take(np.arange(whole[-1] + 1 if len(whole) else 0))
+
+    def whole(self, num, count):
+        multiple = self.share // math.gcd(self.share, count)
+        return -(-num // multiple) * multiple
+
+    def rollout(self, proposal):
+        assert proposal.count_P.sum() % self.share == 0
+        self.asked.append(proposal.count_P.tolist())
+        width = proposal.count_P.max()
+        reward_PG = (
+            self.rng.random((len(proposal.index_P), width)) < self.rate_N[proposal.index_P, None]
+        ) * 1.0
+        absent_PG = np.arange(width) >= proposal.count_P[:, None]
+        reward_PG[absent_PG] = np.nan
+        length_PG = np.where(absent_PG, 0, 7)
+        return Groups(proposal.index_P, reward_PG, reward_PG, length_PG, age_PG=np.where(absent_PG, -1, 0))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    rates=st.lists(st.sampled_from([0.0, 0.3, 0.7, 1.0]), min_size=12, max_size=30),
+    preset=st.sampled_from(["speed", "ssb", "vip", "knapsack", "vcrl"]),
+    num_groups=st.integers(2, 5),
+    max_rounds=st.integers(1, 4),
+    share=st.sampled_from([1, 2]),
+    seed=st.integers(0, 99),
+)
+def test_groups_that_outlast_a_step_or_differ_in_size_add_up(
+    rates, preset, num_groups, max_rounds, share, seed
+):
+    single = preset in ("ssb", "vip", "knapsack")
+    host = CoinHost(rates, seed, share)
+    config = CurriculumConfig(
+        curriculum=preset,
+        screen=2 if preset == "speed" else None,
+        max_rounds=1 if single else max_rounds,
+        max_age=2 if preset in ("speed", "ssb") else None,
+    )
+    curriculum = build_curriculum(config)
+    curriculum.bind(numbered(len(rates)), host, num_groups, G)
+    for _ in range(5):
+        host.asked = []
+        batch = collect(curriculum, host, num_groups, NoLedger())
+        groups, chosen = batch.groups, batch.chosen_B
+        assert groups.num_rollouts == sum(map(sum, host.asked)) == funnel(batch)["rollouts/spent"]
+        assert len(chosen) == len(set(chosen.tolist())) == num_groups
+        assert groups.size_P[chosen].sum() == num_groups * G, "the update's batch has a constant size"
+        if preset not in ("vip", "knapsack"):
+            assert (groups.size_P[chosen] == G).all()
+        assert groups.age_PG.max() <= 2 or curriculum.shelf is None
+        assert len(set(groups.index_P.tolist())) == len(groups)
+        trained = set(groups.index_P[chosen].tolist())
+        if preset == "speed":
+            assert not trained & set(curriculum.shelf.index.tolist())

@@ -3,17 +3,20 @@
 import logging
 import math
 import time
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 
 from rlkit.budget import Budget
+from rlkit.curriculum.allocation import Allocation
 from rlkit.curriculum.calibration import Calibration
 from rlkit.curriculum.estimators import Estimator, Senses
-from rlkit.curriculum.filters import KEPT, Filter
+from rlkit.curriculum.filters import KEPT, WAITING, Filter
 from rlkit.curriculum.selectors import Selector
+from rlkit.curriculum.shelf import Replay, Shelf, Waiting
 from rlkit.pool import MAX_LOOKS, Admission, PromptPool
-from rlkit.types import Groups, Proposal
+from rlkit.types import Batch, Groups, Prediction, Proposal
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +24,9 @@ KEEP_RATE_MEMORY = 0.8
 """Weight of the past in the running keep rate, which sizes the rounds of a filtered step."""
 
 Fill = Literal["top_up", "shrink", "error"]
+
+Recall = Callable[[int, np.ndarray], np.ndarray]
+"""From a number of prompts wanted and those excluded to pool indices, as many as there are up to that."""
 
 
 class Curriculum:
@@ -38,6 +44,11 @@ class Curriculum:
         oversample: prompts that a round may roll out at most, as a multiple of the batch; the first round of
             a run does.
         warmup_filter, warmup_filter_steps: the filter of the first steps of a run, and how many those are.
+        screen: completions that a prompt gets at first; only where these pass the filter it gets the rest of
+            its group. None gives all at once.
+        shelf: groups that are kept for later steps: `Waiting` ones of a screen, or `Replay`.
+        recall: prompts that a refilling round takes before those of the stream.
+        allocation: how a round's completions are shared out between its prompts; None gives all alike.
         numbers: the preset's other settings, told apart on resume.
         seed: of the candidate stream and of the selector's randomness.
         name: shown in logs, and compared on resume.
@@ -58,6 +69,10 @@ class Curriculum:
         oversample: float = 1.0,
         warmup_filter: Filter | None = None,
         warmup_filter_steps: int = 0,
+        screen: int | None = None,
+        shelf: Shelf | None = None,
+        recall: Recall | None = None,
+        allocation: Allocation | None = None,
         numbers: dict[str, Any] | None = None,
         seed: int = 0,
         name: str = "custom",
@@ -68,6 +83,7 @@ class Curriculum:
         self.candidates, self.max_rounds, self.fill = candidates, max_rounds, fill
         self.admission, self.oversample = admission, oversample
         self.warmup_filter, self.warmup_filter_steps = warmup_filter, warmup_filter_steps
+        self.screen, self.shelf, self.recall, self.allocation = screen, shelf, recall, allocation
         self.seed, self.name, self.signal = seed, name, signal
         self.budget = budget
         self.calibration = Calibration()
@@ -77,13 +93,27 @@ class Curriculum:
         self._keep_rate = 1.0 / oversample
         self._admitted = {"admitted": 0, "passed_over": 0, "forced": 0}
 
-    def bind(self, pool: PromptPool, senses: Senses, num_groups: int) -> None:
-        """Takes up the pool of a run whose batches hold `num_groups` prompts. Called once, before step 0.
+    def bind(self, pool: PromptPool, senses: Senses, num_groups: int, group_size: int = 8) -> None:
+        """Takes up the pool of a run whose batches hold `num_groups` groups of `group_size` completions.
+
+        Called once, before step 0. The default size is TRL's.
 
         Raises:
-            ValueError: the pool, or what the preset admits of it, is smaller than one batch, or the estimator
-                lacks something that it needs.
+            ValueError: the pool, or what the preset admits of it, is smaller than one batch, a group is too
+                small to be screened, or the estimator lacks something that it needs.
         """
+        if self.screen is not None and self.screen >= group_size:
+            raise ValueError(
+                f"screen ({self.screen}) must be below num_generations ({group_size}): the first completions "
+                "of a group decide whether the others are made; lower screen or raise num_generations"
+            )
+        if self.allocation is not None and (self.max_rounds > 1 or self.oversample > 1):
+            raise ValueError(
+                f"allocation shares out one round of exactly a batch, and curriculum={self.name!r} has "
+                f"max_rounds={self.max_rounds} and oversample={self.oversample}; set both to 1, or "
+                "allocation=equal"
+            )
+        self.group_size = group_size
         if len(pool) < num_groups:
             raise ValueError(
                 f"the pool has {len(pool)} prompts, fewer than the {num_groups} of one batch "
@@ -101,6 +131,8 @@ class Curriculum:
             )
             self.candidates = clamped
         self.pool = pool
+        if self.shelf is not None:
+            self.shelf.bind(pool)
         self.estimator.bind(pool, senses)
         pool.prepare()
         if self.admission is None:
@@ -119,18 +151,55 @@ class Curriculum:
     def propose(self, num: int, exclude: np.ndarray) -> Proposal:
         """Scores the next candidates of the stream, outside of `exclude`, and chooses `num` of them."""
         start = time.perf_counter()
+        if isinstance(self.shelf, Waiting):
+            exclude = np.union1d(exclude, self.shelf.index)
         candidate_N = self._candidates(self.candidates * num, exclude)
         prediction = self.estimator.predict(candidate_N)
         chosen = self.selector(prediction, num, self._rng)
+        prediction = prediction.take(chosen)
         return Proposal(
-            candidate_N[chosen], prediction.take(chosen), len(candidate_N), time.perf_counter() - start
+            candidate_N[chosen],
+            self._counts(prediction),
+            prediction,
+            len(candidate_N),
+            time.perf_counter() - start,
         )
+
+    @property
+    def first_count(self) -> int:
+        """Completions that a prompt gets in an ordinary round, on average."""
+        return self.group_size if self.screen is None else self.screen
+
+    def _counts(self, prediction: Prediction) -> np.ndarray:
+        num = len(prediction.mean_N)
+        if self.allocation is not None:
+            return self.allocation(prediction, num * self.group_size)
+        return np.full(num, self.first_count)
+
+    def started(self, num: int) -> Groups:
+        """Up to `num` groups that wait for the rest of their completions, oldest first."""
+        return self.shelf.oldest(num) if isinstance(self.shelf, Waiting) else Groups.empty()
+
+    def rest(self, groups: Groups, num: int) -> tuple[np.ndarray, Proposal]:
+        """Of screened groups `num` that pass the filter: their positions, and what they still lack."""
+        promising = np.flatnonzero(self._filter(groups) == KEPT)[:num]
+        missing_P = self.group_size - groups.size_P[promising]
+        neutral = Prediction.neutral(len(promising))
+        return promising, Proposal(groups.index_P[promising], missing_P, neutral, 0, 0.0)
+
+    def replayed(self, num: int, exclude: np.ndarray) -> Groups:
+        """Up to `num` groups of earlier steps to train on again."""
+        return self.shelf.draw(num, exclude, self._rng) if isinstance(self.shelf, Replay) else Groups.empty()
 
     def _candidates(self, num: int, exclude: np.ndarray) -> np.ndarray:
         """The next prompts of the stream that are admitted; where those run out, the least bad of the others.
 
         Least bad is the most probable to be admitted, and of equals the one with the most variance predicted.
         """
+        if self.recall is not None and len(exclude):
+            recalled = self.recall(num, exclude)
+            rest = self.pool.draw(num - len(recalled), np.concatenate([exclude, recalled]))
+            return np.concatenate([recalled, rest])
         if self.admission is None:
             return self.pool.draw(num, exclude)
         index_N, others, probability = self.pool.draw_admitted(num, exclude, self.admission, self._rng)
@@ -144,16 +213,32 @@ class Curriculum:
         return np.concatenate([index_N, forced])
 
     def observe(self, groups: Groups, proposal: Proposal) -> np.ndarray:
-        """Every graded group teaches the estimator, kept or not. Returns "kept" or a drop reason for each."""
-        self.pool.observe(groups.index_P, self.step)
-        self.calibration.observe(proposal.prediction, groups)
-        self.estimator.observe(groups, proposal.prediction)
-        early = self.warmup_filter is not None and self.step < self.warmup_filter_steps
-        reason_P = self.warmup_filter(groups) if early else self.filter(groups)  # type: ignore[misc]
-        if len(groups):
-            kept = float(np.mean(reason_P == KEPT))
-            self._keep_rate = KEEP_RATE_MEMORY * self._keep_rate + (1 - KEEP_RATE_MEMORY) * kept
+        """Every graded group teaches the estimator, kept or not. Returns "kept" or a drop reason for each.
+
+        A group that waits for the rest of its completions teaches when it is whole.
+        """
+        reason_P = self._filter(groups)
+        if self.screen is not None:
+            reason_P[(reason_P == KEPT) & (groups.size_P < self.group_size)] = WAITING
+        taught = np.flatnonzero(reason_P != WAITING)
+        graded, prediction = groups.take(taught), proposal.prediction.take(taught)
+        self.pool.observe(graded.index_P, self.step)
+        self.calibration.observe(prediction, graded)
+        self.estimator.observe(graded, prediction)
+        if proposal.num_candidates and len(groups):
+            passed = float(np.isin(reason_P, (KEPT, WAITING)).mean())
+            self._keep_rate = KEEP_RATE_MEMORY * self._keep_rate + (1 - KEEP_RATE_MEMORY) * passed
         return reason_P
+
+    def _filter(self, groups: Groups) -> np.ndarray:
+        early = self.warmup_filter is not None and self.step < self.warmup_filter_steps
+        return self.warmup_filter(groups) if early else self.filter(groups)  # type: ignore[misc]
+
+    def finish(self, batch: Batch) -> None:
+        """Ends the step: what the batch leaves for later steps goes onto the shelf."""
+        if self.shelf is not None:
+            self.shelf.store(batch)
+        self.step += 1
 
     def round_size(self, missing: int, num_groups: int) -> int:
         """Prompts to roll out for about `missing` survivors of the filter, `oversample` batches at most."""
@@ -169,6 +254,7 @@ class Curriculum:
         admission = self._admitted if self.admission is not None else {}
         return {
             **self.pool.metrics(),
+            **(self.shelf.metrics() if self.shelf is not None else {}),
             **{f"admission/{name}": float(value) for name, value in admission.items()},
             **self.calibration.metrics(),
             **self.estimator.metrics(),
@@ -186,6 +272,7 @@ class Curriculum:
             "pool": self.pool.state_dict(),
             "calibration": self.calibration.state_dict(),
             "estimator": self.estimator.state_dict(),
+            "shelf": self.shelf.state_dict() if self.shelf is not None else None,
         }
 
     def check_state(self, state: dict[str, Any], allow_changed_data: bool = False) -> None:
@@ -214,3 +301,5 @@ class Curriculum:
         self._rng.bit_generator.state = state["rng"]
         self.calibration.load_state_dict(state["calibration"])
         self.estimator.load_state_dict(state["estimator"])
+        if self.shelf is not None:
+            self.shelf.load_state_dict(state["shelf"])

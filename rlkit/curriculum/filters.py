@@ -12,8 +12,21 @@ from rlkit.types import INFORMATIVE_VARIANCE, Groups
 KEPT = "kept"
 UNSCORABLE = "unscorable"
 LOW_VARIANCE = "low_variance"
-REASONS = (KEPT, "surplus", "all_high", "all_low", "too_easy", "too_hard", LOW_VARIANCE, UNSCORABLE)
-"""What becomes of a group; "surplus" passed the filter after the batch was full."""
+WAITING = "waiting"
+REASONS = (
+    KEPT,
+    "surplus",
+    "replayed",
+    WAITING,
+    "all_high",
+    "all_low",
+    "too_easy",
+    "too_hard",
+    LOW_VARIANCE,
+    UNSCORABLE,
+)
+"""What becomes of a group. "surplus" passed the filter after the batch was full, "waiting" is to be completed
+in a later step, "replayed" was trained on before."""
 
 Filter = Callable[[Groups], np.ndarray]
 
@@ -51,19 +64,28 @@ def band(groups: Groups, low: float = 0.2, high: float = 0.8) -> np.ndarray:
     return reason_P
 
 
-def variance_floor(groups: Groups, floor: float = 0.8, width: float = 1.0) -> np.ndarray:
-    """Keeps groups whose unbiased variance is `floor` of the most possible, or more (VCRL, arXiv 2509.19803).
+def variance_share(groups: Groups, width: float = 1.0) -> np.ndarray:
+    """Unbiased variance as a share of the most that a group of this size can have (VCRL, arXiv 2509.19803).
 
     The most is that of a group half right: G / (4 (G - 1)) for even G, (G + 1) / (4 G) for odd, times the
-    squared `width` of the signal's range. 3 of 8 right: (15/56) / (16/56) = 0.94 -> "kept" at 0.8.
+    squared `width` of the signal's range. 3 of 8 right: (15/56) / (16/56) = 0.94. NaN where nothing was
+    scored, 0 for a single completion.
     """
     count_P, variance_P = groups.count_P, groups.variance_P
     # Biased variances have the factor count / (count - 1) on both sides.
     most_P = np.where(count_P % 2 == 0, 0.25, 0.25 * (1 - 1 / np.maximum(count_P, 1) ** 2.0)) * width**2
+    return np.where(count_P == 1, 0.0, variance_P / np.where(count_P > 1, most_P, 1.0))
+
+
+def variance_floor(groups: Groups, floor: float = 0.8, width: float = 1.0) -> np.ndarray:
+    """Keeps groups whose `variance_share` is `floor` or more (VCRL, arXiv 2509.19803).
+
+    3 of 8 right: 0.94 -> "kept" at 0.8.
+    """
+    share_P = variance_share(groups, width)
     reason_P = keep_all(groups)
-    reason_P[variance_P < floor * most_P - 1e-9] = LOW_VARIANCE
-    reason_P[count_P == 1] = LOW_VARIANCE
-    reason_P[count_P == 0] = UNSCORABLE
+    reason_P[share_P < floor - 1e-9] = LOW_VARIANCE
+    reason_P[np.isnan(share_P)] = UNSCORABLE
     return reason_P
 
 

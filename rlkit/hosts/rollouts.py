@@ -7,6 +7,7 @@ from it.
 
 import math
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,16 +18,18 @@ from peft import PeftModel
 from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import pad
 
-from rlkit.types import Batch, Groups, Proposal
+from rlkit.hosts.kept import Completion, KeptCompletions
+from rlkit.types import ABSENT, Batch, Groups, Proposal
 
 
-@dataclass(slots=True)
-class Completion:
-    """One graded completion as TRL made it, with the columns that reward functions logged for it."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A batch for the update: this process's completions, the rewards of all rows (R, F), and the groups'
+    sizes (B,)."""
 
-    row: dict[str, Any]
-    generated: tuple[Any, ...]
-    logged: dict[str, Any]
+    completions: list[Completion]
+    rewards: torch.Tensor
+    size_B: np.ndarray
 
 
 class PromptsPreparedError(Exception):
@@ -39,17 +42,17 @@ class PromptsPreparedError(Exception):
 class TRLHost:
     """Generates and grades through a `CurriculumGRPOTrainer`; every process holds an equal share of the rows.
 
-    Row r of a round is completion r % G of the round's group r // G; process k holds the k-th slice of them,
-    as TRL's own sampler deals them. `signal` is the column of the curriculum's reward, None for the total.
+    The rows of a round are its groups' completions one after the other; process k holds the k-th slice of
+    them, as TRL's own sampler deals them. `signal` is the column of the curriculum's reward, None for the
+    total.
     """
 
     def __init__(self, trainer: Any):
         self.trainer = trainer
         self.signal: int | None = None
         self.capturing = False
-        self._completions: dict[int, Completion] = {}
-        self._rewards: list[torch.Tensor] = []
-        self._num_rows = 0
+        self.kept = KeptCompletions(trainer)
+        self.start()
 
     @property
     def accelerator(self) -> Any:
@@ -65,47 +68,55 @@ class TRLHost:
 
     def start(self) -> None:
         """Forgets the last step's completions."""
-        self._completions, self._rewards, self._num_rows = {}, [], 0
+        self._completions: dict[int, Completion] = {}
+        self._rewards: list[torch.Tensor] = []
+        self._rows_of: dict[int, list[int]] = defaultdict(list)
+        self._num_rows = 0
 
-    def whole(self, num: int) -> int:
-        multiple = self.world // math.gcd(self.world, self.trainer.num_generations)
+    def whole(self, num: int, count: int) -> int:
+        multiple = self.world // math.gcd(self.world, count)
         return math.ceil(num / multiple) * multiple
 
     def agree(self, proposal: Proposal) -> Proposal:
         if self.world == 1:
             return proposal
-        multiple = self.whole(1)
-        usable = np.arange(len(proposal.index_P) // multiple * multiple)
-        box = [
-            Proposal(
-                proposal.index_P[usable],
-                proposal.prediction.take(usable),
-                proposal.num_candidates,
-                proposal.seconds,
-            )
-        ]
+        # As many prompts, from the first on, as make equal shares of rows.
+        whole = np.flatnonzero(np.cumsum(proposal.count_P) % self.world == 0)
+        box = [proposal.take(np.arange(whole[-1] + 1 if len(whole) else 0))]
         return broadcast_object_list(box)[0]
 
     def rollout(self, proposal: Proposal) -> Groups:
-        trainer, num_generations = self.trainer, self.trainer.num_generations
-        total = len(proposal.index_P) * num_generations
+        trainer = self.trainer
+        group_of_row = np.repeat(np.arange(len(proposal.index_P)), proposal.count_P)
+        total = len(group_of_row)
         share = range(total * self.rank // self.world, total * (self.rank + 1) // self.world)
-        group_of_row = np.array(share) // num_generations
-        source_rows = trainer.pool.take(proposal.index_P[group_of_row[0] : group_of_row[-1] + 1])
-        rows = [dict(source_rows[group - group_of_row[0]]) for group in group_of_row]
+        mine = group_of_row[share.start : share.stop]
+        source_rows = trainer.pool.take(proposal.index_P[mine[0] : mine[-1] + 1])
+        rows = [dict(source_rows[group - mine[0]]) for group in mine]
 
         start = time.perf_counter()
-        generated = GRPOTrainer._generate(trainer, self._prepared_prompts(rows))
+        generated = self._generate(rows, proposal.count_P)
         graded_from = time.perf_counter()
         rewards = self._grade(rows, generated)
         grading_seconds = time.perf_counter() - graded_from
 
+        for row, group in enumerate(group_of_row, start=self._num_rows):
+            self._rows_of[int(proposal.index_P[group])].append(row)
         self._keep(rows, generated, share)
         self._rewards.append(rewards)
         self._num_rows += total
         return self._groups(
             proposal, rewards, generated[1], generated[2], graded_from - start, grading_seconds
         )
+
+    def _generate(self, rows: list[dict], count_P: np.ndarray) -> tuple:
+        """TRL's generation. A vLLM server gets each prompt once where all have as many completions."""
+        trainer, group_size = self.trainer, self.trainer.num_generations
+        trainer.num_generations = int(count_P[0]) if (count_P == count_P[0]).all() else 1
+        try:
+            return GRPOTrainer._generate(trainer, self._prepared_prompts(rows))
+        finally:
+            trainer.num_generations = group_size
 
     def _prepared_prompts(self, rows: list[dict]) -> list:
         """The prompts as TRL hands them to generation."""
@@ -144,39 +155,80 @@ class TRLHost:
     def _groups(
         self, proposal, rewards, completion_ids, tool_mask, generation_seconds, grading_seconds
     ) -> Groups:
-        num_generations = self.trainer.num_generations
         counted = [sum(mask) for mask in tool_mask] if tool_mask else [len(ids) for ids in completion_ids]
         lengths = self.accelerator.gather(torch.tensor(counted, device=self.accelerator.device))
         weights = self.trainer.reward_weights.to(rewards.device)
         total = (rewards * weights).nansum(dim=1)
         total[torch.isnan(rewards).all(dim=1)] = torch.nan
         signal = total if self.signal is None else rewards[:, self.signal]
+        present_PG = np.arange(proposal.count_P.max()) < proposal.count_P[:, None]
+
+        def shaped(values: torch.Tensor, fill: float, dtype: type) -> np.ndarray:
+            values_PG = np.full(present_PG.shape, fill, dtype=dtype)
+            values_PG[present_PG] = values.double().cpu().numpy()
+            return values_PG
+
         return Groups(
             index_P=proposal.index_P,
-            signal_PG=signal.double().cpu().numpy().reshape(-1, num_generations),
-            reward_PG=total.double().cpu().numpy().reshape(-1, num_generations),
-            length_PG=lengths.cpu().numpy().reshape(-1, num_generations),
+            signal_PG=shaped(signal, np.nan, float),
+            reward_PG=shaped(total, np.nan, float),
+            length_PG=shaped(lengths, 0, np.int64),
             generation_seconds=generation_seconds,
             grading_seconds=grading_seconds,
+            age_PG=np.where(present_PG, 0, ABSENT),
         )
 
-    def held_rows(self, batch: Batch) -> tuple[list[Completion], torch.Tensor]:
-        """This process's share of the batch's completions, and the rewards of all rows, (rows, functions).
+    def held_rows(self, batch: Batch) -> Held:
+        """This process's share of the batch's completions, and the rewards of all rows.
 
         Rewards of groups that only pad the batch are missing, as TRL leaves such rows out of its statistics.
         """
-        num_generations = self.trainer.num_generations
-        row_B = (batch.chosen_B[:, None] * num_generations + np.arange(num_generations)).reshape(-1)
-        rewards = torch.cat(self._rewards)[torch.from_numpy(row_B).to(self._rewards[0].device)]
-        padding = torch.from_numpy(batch.weight_B == 0).repeat_interleave(num_generations)
+        rolled_out = range(self._num_rows)
+        rows_B = [self._rows(batch.groups, position) for position in batch.chosen_B.tolist()]
+        row_R = [row for rows in rows_B for row in rows]
+        size_B = np.array([len(rows) for rows in rows_B])
+        rewards = torch.cat(self._rewards)
+        rewards = rewards[torch.tensor(row_R, device=rewards.device)]
+        padding = torch.from_numpy(np.repeat(batch.weight_B == 0, size_B))
         rewards[padding.to(rewards.device)] = torch.nan
-        share = np.array_split(row_B, self.world)[self.rank]
-        in_place = batch.num_rounds == 1 and np.array_equal(row_B, np.arange(self._num_rows))
-        if self.world > 1 and not in_place:
-            wanted = set(row_B.tolist())
-            mine = [(row, self._completions[row]) for row in self._completions if row in wanted]
-            self._completions = dict(gather_object(mine))
-        return [self._completions[row] for row in share.tolist()], rewards
+        in_place = batch.num_rounds == 1 and row_R == list(rolled_out)
+        completions = self._completions if in_place else self._everywhere(row_R)
+        share = np.array_split(row_R, self.world)[self.rank]
+        return Held([completions[row] for row in share.tolist()], rewards, size_B)
+
+    def _rows(self, groups: Groups, position: int) -> list[int]:
+        """The rows of a group's completions: kept ones, which get a row in this step, then new ones."""
+        index, age_G = int(groups.index_P[position]), groups.age_PG[position]
+        kept = self.kept.of(index)[: int((age_G > 0).sum())]
+        rows = []
+        for completion in kept:
+            rows.append(self._num_rows)
+            self._completions[self._num_rows] = completion
+            self._rewards.append(torch.tensor([completion.rewards], device=self.accelerator.device))
+            self._num_rows += 1
+        return rows + self._rows_of[index][: int((age_G == 0).sum())]
+
+    def _everywhere(self, rows: list[int]) -> dict[int, Completion]:
+        """These rows' completions, of which each process made some, on every process."""
+        if self.world == 1:
+            return self._completions
+        wanted = set(rows)
+        return dict(gather_object([(row, kept) for row, kept in self._completions.items() if row in wanted]))
+
+    def keep(self, groups: Groups) -> None:
+        """Keeps these groups' completions, and no others, for later steps; before the policy changes."""
+        fresh = {
+            int(index): self._rows_of[int(index)]
+            for index, age_G in zip(groups.index_P, groups.age_PG, strict=True)
+            if age_G.max() == 1  # one generation old by the time that it is used
+        }
+        rows = [row for group in fresh.values() for row in group]
+        completions = self._everywhere(rows)
+        rewards = torch.cat(self._rewards).cpu()
+        for row in rows:
+            completions[row].rewards = rewards[row].tolist()
+        new = {index: [completions[row] for row in group] for index, group in fresh.items()}
+        self.kept.replace(groups.index_P.tolist(), new)
 
     def features(self, index_N: np.ndarray) -> np.ndarray:
         """Last hidden state at the end of each prompt, (N, D) float32; each process computes its share."""

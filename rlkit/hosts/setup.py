@@ -11,6 +11,7 @@ from trl.trainer.grpo_config import GRPOConfig
 from rlkit.config import CurriculumConfig
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.curriculum.presets import build_curriculum, resolve_config
+from rlkit.pool import PromptPool
 from rlkit.verify.rewards import guard, reward_name
 
 OnError = Callable[[str, int, Exception], None]
@@ -51,6 +52,21 @@ def as_curriculum(
         total = sum(weight for weight in weights if weight > 0) or 1.0
         config = replace(config, signal_max=1.0 if config.curriculum_signal else total)
     return build_curriculum(config), config.allow_changed_data
+
+
+def check_curriculum(curriculum: Curriculum, pool: PromptPool, args: GRPOConfig) -> None:
+    """Raises ValueError where the trainer's settings or its data do not go with the curriculum."""
+    columns = {"image", "images"} & set(pool.column_names)
+    if curriculum.shelf is not None and columns:
+        raise ValueError(
+            f"curriculum={curriculum.name!r} keeps completions for later steps, which is not possible with "
+            f"images (column {', '.join(sorted(columns))}); choose another curriculum"
+        )
+    if curriculum.allocation is not None and args.multi_objective_aggregation != "sum_then_normalize":
+        raise ValueError(
+            f"multi_objective_aggregation ({args.multi_objective_aggregation!r}) must be "
+            "'sum_then_normalize' where an allocation gives groups of several sizes"
+        )
 
 
 def reward_names(reward_funcs: list[Any]) -> list[str]:

@@ -25,7 +25,7 @@ from rlkit.curriculum.curriculum import Curriculum
 from rlkit.funnel import funnel
 from rlkit.hosts.simulated_prompts import SimulatedRows, drawn_prompts, prompts_from_file
 from rlkit.pool import PromptPool
-from rlkit.types import Batch, Groups, Proposal
+from rlkit.types import ABSENT, Batch, Groups, Proposal
 
 NUM_PROMPTS = 1000
 """In the pool, where neither `num_prompts` nor a file says otherwise."""
@@ -134,7 +134,7 @@ class SimulatedHost:
         policy, and a `category`."""
         return SimulatedRows(self.prompts)
 
-    def whole(self, num: int) -> int:
+    def whole(self, num: int, count: int) -> int:
         return num
 
     def agree(self, proposal: Proposal) -> Proposal:
@@ -143,19 +143,20 @@ class SimulatedHost:
     def rollout(self, proposal: Proposal) -> Groups:
         """Groups whose generation takes the simulated seconds."""
         config, index_P = self.config, proposal.index_P
-        shape = (len(index_P), config.num_generations)
+        absent_PG = np.arange(proposal.count_P.max()) >= proposal.count_P[:, None]
         p_P = self._success(index_P, config.prompt_noise * self._moods.normal(size=len(index_P)))
-        reward_PG = (self._coins.random((*shape, config.reward_parts)) < p_P[:, None, None]).mean(axis=2)
-        log_PG = config.length_slope * (0.5 - p_P[:, None]) + config.length_sd * self._lengths.normal(
-            size=shape
-        )
-        length_PG = np.maximum(np.rint(config.length_median * np.exp(log_PG)), 1).astype(np.int64)
+        passed = self._coins.random((*absent_PG.shape, config.reward_parts)) < p_P[:, None, None]
+        reward_PG = np.where(absent_PG, np.nan, passed.mean(axis=2))
+        spread_PG = config.length_sd * self._lengths.normal(size=absent_PG.shape)
+        length_PG = config.length_median * np.exp(config.length_slope * (0.5 - p_P[:, None]) + spread_PG)
+        length_PG = np.where(absent_PG, 0, np.maximum(np.rint(length_PG), 1)).astype(np.int64)
         return Groups(
             index_P=index_P,
             signal_PG=reward_PG,
             reward_PG=reward_PG,
             length_PG=length_PG,
             generation_seconds=config.seconds_per_token * int(length_PG.sum()),
+            age_PG=np.where(absent_PG, ABSENT, 0),
         )
 
     def truth(self, index_N: np.ndarray) -> np.ndarray:
@@ -207,7 +208,7 @@ def prepare(curriculum: Curriculum, config: SimulationConfig) -> SimulatedHost:
     config.validate()
     host = SimulatedHost(config)
     pool = PromptPool(host.rows(), np.arange(len(host.prompts), dtype=np.uint64), seed=config.seed)  # type: ignore[arg-type]
-    curriculum.bind(pool, host, config.groups_per_step)
+    curriculum.bind(pool, host, config.groups_per_step, config.num_generations)
     return host
 
 

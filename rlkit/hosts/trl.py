@@ -11,18 +11,27 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
+from trl.trainer.utils import nanstd
 
 from rlkit.checkpoint import check_output_dir, check_processes, find_checkpoint, load_state, save_state
 from rlkit.collect import collect
 from rlkit.config import CurriculumConfig
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.hosts.budget_stop import BudgetStop
-from rlkit.hosts.rollouts import Completion, PromptsPreparedError, TRLHost
-from rlkit.hosts.setup import as_curriculum, as_dataset, guarded_rewards, reward_names, signal_column
+from rlkit.hosts.rollouts import Held, PromptsPreparedError, TRLHost
+from rlkit.hosts.setup import (
+    as_curriculum,
+    as_dataset,
+    check_curriculum,
+    guarded_rewards,
+    reward_names,
+    signal_column,
+)
 from rlkit.hosts.step_record import StepRecord
 from rlkit.pool import make_pool
 from rlkit.types import Batch
@@ -66,13 +75,14 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         if kwargs.get("environment_factory") is None:  # else the environments' own rewards join later
             signal_column(self.curriculum.signal, reward_names(reward_funcs))
         self.pool = make_pool(train_dataset, seed=self.curriculum.seed)
+        check_curriculum(self.curriculum, self.pool, args)
         self._group_size: int = args.num_generations  # type: ignore[assignment]
         self._num_groups = args.generation_batch_size // self._group_size  # type: ignore[operator]
         self.host = TRLHost(self)
-        self.curriculum.bind(self.pool, self.host, self._num_groups)
+        self.curriculum.bind(self.pool, self.host, self._num_groups, self._group_size)
         if args.resume_from_checkpoint:
             self._check_resume(args)
-        self._held: tuple[list[Completion], torch.Tensor] | None = None
+        self._held: Held | None = None
         self._grading_errors = 0
 
         super().__init__(model, reward_funcs, args, as_dataset(self.pool.rows), *rest, **kwargs)
@@ -112,19 +122,24 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         self.record.ledger.step = self.state.global_step + 1
         batch = collect(self.curriculum, self.host, self._num_groups, self.record.ledger)
         self._log_collected(batch)
-        self._held = self.host.held_rows(batch)
+        held = self._held = self.host.held_rows(batch)
         try:
-            output = super()._generate_and_score_completions([completion.row for completion in self._held[0]])
+            output = super()._generate_and_score_completions([kept.row for kept in held.completions])
         finally:
             self._held = None
-        return self._without_padding(output, batch)
+        if self.curriculum.shelf is not None:
+            self.host.keep(self.curriculum.shelf.groups)
+            self.host.kept.with_their_policy(output, held.completions)
+        if (held.size_B != self._group_size).any():
+            output["advantages"] = self._advantages(held)
+        return self._without_padding(output, batch, held)
 
     def _generate(self, prompts: list) -> tuple:
         if self.host.capturing:
             raise PromptsPreparedError(prompts)
         if self._held is None:
             return super()._generate(prompts)
-        completions, _ = self._held
+        completions = self._held.completions
         prompt_ids, completion_ids, tool_mask, texts, logprobs, images, tool_images = (
             None if all(item is None for item in column) else list(column)
             for column in zip(*(completion.generated for completion in completions), strict=True)
@@ -136,9 +151,22 @@ class CurriculumGRPOTrainer(GRPOTrainer):
     def _calculate_rewards(self, inputs, prompts, completions, completion_ids_list) -> torch.Tensor:
         if self._held is None:
             return super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
-        return self._held[1]
+        return self._held.rewards
 
-    def _without_padding(self, output: dict[str, Any], batch: Batch) -> dict[str, Any]:
+    def _advantages(self, held: Held) -> torch.Tensor:
+        """This process's advantages where groups differ in size: TRL's formula over each group's own rows."""
+        rewards = (held.rewards * self.reward_weights.to(held.rewards.device)).nansum(dim=1)
+        rewards[torch.isnan(held.rewards).all(dim=1)] = torch.nan
+        groups = rewards.split(held.size_B.tolist())
+        advantages = torch.cat([group - group.nanmean() for group in groups])
+        if self.scale_rewards != "none":
+            spread = {"group": groups, "batch": [rewards]}[self.scale_rewards]
+            std = torch.cat([nanstd(part).expand_as(part) for part in spread])
+            advantages = advantages / (std + 1e-4)
+        advantages = torch.nan_to_num(advantages, nan=0.0)
+        return advantages.chunk(self.accelerator.num_processes)[self.accelerator.process_index]
+
+    def _without_padding(self, output: dict[str, Any], batch: Batch, held: Held) -> dict[str, Any]:
         """Masks the groups that only keep the shape (fill policy "shrink"), so that they do not train.
 
         Their rewards are missing already (`held_rows`), so that they have no advantage and no part in a std.
@@ -146,7 +174,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         if batch.weight_B.all():
             return output
         rows = len(output["advantages"])
-        weights = torch.from_numpy(batch.weight_B).repeat_interleave(self._group_size)
+        weights = torch.from_numpy(np.repeat(batch.weight_B, held.size_B))
         local = weights[self.accelerator.process_index * rows :][:rows].to(output["advantages"])
         output["completion_mask"] = output["completion_mask"] * local[:, None].to(output["completion_mask"])
         if self.loss_type in MEAN_OVER_ROWS:
@@ -188,7 +216,11 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         checkpoint = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
         self.record.flush()
         if self.accelerator.is_main_process:
-            state = {"curriculum": self.curriculum.state_dict(), "record": self.record.state_dict()}
+            state = {
+                "curriculum": self.curriculum.state_dict(),
+                "record": self.record.state_dict(),
+                "kept": self.host.kept.state_dict(),
+            }
             save_state(checkpoint, "curriculum", state)
         cycle = self.args.steps_per_generation * self.num_iterations  # type: ignore[operator]
         buffered = self._buffered_inputs if self._step % cycle else None
@@ -210,6 +242,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         state = load_state(checkpoint, "curriculum")
         self.curriculum.load_state_dict(state["curriculum"], self._allow_changed_data)
         self.record.load_state_dict(state["record"])
+        self.host.kept.load_state_dict(state["kept"])
         local = load_state(checkpoint, f"process-{self.accelerator.process_index}")
         check_processes(checkpoint, local["num_processes"], self.accelerator.num_processes)
         self._step, self._buffered_inputs = local["step"], local["buffered_inputs"]

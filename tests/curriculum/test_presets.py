@@ -66,7 +66,9 @@ def test_published_numbers():
         ("retire", {"mastered": 0.9, "decay": 1.0, "fill": "shrink"}),
         ("lilo", {"oversample": 4.0, "max_rounds": 1}),
         ("vcrl", {"variance_floor": 0.8, "warmup_variance_floor": 0.3, "warmup_filter_steps": 20}),
+        ("vcrl", {"bank_momentum": 0.9}),
         ("reinforce_rej", {"max_rounds": 1, "fill": "shrink"}),
+        ("speed", {"screen": 4, "max_rounds": 10}),
     ],
 )
 def test_numbers_of_the_papers(name, numbers):
@@ -82,7 +84,8 @@ OTHERWISE = {
     **dict.fromkeys(("value_steps", "value_buffer"), 7),
     **dict.fromkeys(("oversample", "prior", "target_start", "target_step", "target_slope"), 3.0),
     **{"fill": "error", "subset": "easy", "value_backbone": "text", "band_high": 0.9},
-    **{"value_learning_rate": 0.1},
+    **{"value_learning_rate": 0.1, "bank_momentum": 0.6, "allocation": "cures"},
+    **dict.fromkeys(("screen", "shelf_size", "max_age"), 3),
 }
 """A value of each number that no preset has by itself."""
 
@@ -105,7 +108,8 @@ def make_up(curriculum) -> str:
     }
     estimator = getattr(curriculum.estimator, "__dict__", {})
     head = getattr(estimator.get("_head"), "__dict__", {})
-    return re.sub(r"0x[0-9A-Fa-f]+", "", repr((parts, estimator, head)))
+    shelf = getattr(curriculum.shelf, "__dict__", {})
+    return re.sub(r"0x[0-9A-Fa-f]+", "", repr((parts, estimator, head, shelf)))
 
 
 def test_numbers_set_by_hand_win_over_the_presets():

@@ -15,8 +15,9 @@ from rlkit.types import Batch, Groups, Prediction, Proposal
 SMALL = SimulationConfig(num_prompts=100, num_steps=5, groups_per_step=8)
 
 
-def proposal_of(index_P) -> Proposal:
-    return Proposal(index_P, Prediction.neutral(len(index_P)), len(index_P), 0.0)
+def proposal_of(index_P, count) -> Proposal:
+    num = len(index_P)
+    return Proposal(index_P, np.full(num, count), Prediction.neutral(num), num, 0.0)
 
 
 def batch_of(reward_PG, weight_B) -> Batch:
@@ -54,7 +55,7 @@ def test_ability_grows_by_4_p_1_minus_p_of_informative_trained_groups():
 
 def test_rollouts_come_out_at_the_success_rates():
     host = SimulatedHost(SimulationConfig(num_prompts=20, num_generations=4000))
-    groups = host.rollout(proposal_of(np.arange(20)))
+    groups = host.rollout(proposal_of(np.arange(20), 4000))
     np.testing.assert_allclose(groups.mean_P, host.truth(np.arange(20)), atol=0.04)
     assert set(np.unique(groups.reward_PG)) <= {0.0, 1.0}
 
@@ -104,7 +105,7 @@ def test_prompt_noise_moves_a_prompt_from_visit_to_visit_and_not_within_one():
     config = SimulationConfig(num_prompts=2000, num_generations=400, prompt_noise=2.0)
     host = SimulatedHost(config)
     host.difficulty_N = np.zeros(2000)
-    first, second = (host.rollout(proposal_of(np.arange(2000))).mean_P for _ in range(2))
+    first, second = (host.rollout(proposal_of(np.arange(2000), 400)).mean_P for _ in range(2))
     logit = np.log((first + 1e-3) / (1 - first + 1e-3))
     assert logit.std() == pytest.approx(2.0, rel=0.1)
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.1
@@ -114,7 +115,7 @@ def test_prompt_noise_moves_a_prompt_from_visit_to_visit_and_not_within_one():
 def test_a_graded_reward_is_the_share_of_parts_that_passed():
     host = SimulatedHost(SimulationConfig(num_prompts=1, num_generations=50_000, reward_parts=4))
     host.difficulty_N = np.array([np.log(3)])  # p = 1/4
-    reward = host.rollout(proposal_of(np.zeros(1, dtype=int))).reward_PG
+    reward = host.rollout(proposal_of(np.zeros(1, dtype=int), 50_000)).reward_PG
     assert set(np.unique(reward)) == {0.0, 0.25, 0.5, 0.75, 1.0}
     assert reward.mean() == pytest.approx(0.25, abs=0.01)
     assert reward.var() == pytest.approx(0.25 * 0.75 / 4, rel=0.03)
@@ -127,11 +128,11 @@ def test_the_lengths_of_completions_follow_the_difficulty():
     )
     host = SimulatedHost(config)
     host.difficulty_N = np.array([50.0, 0.0, -50.0])  # p = 0, 1/2, 1
-    length_PG = host.rollout(proposal_of(np.arange(3))).length_PG
+    length_PG = host.rollout(proposal_of(np.arange(3), 20_001)).length_PG
     np.testing.assert_allclose(np.median(length_PG, axis=1), [2000, 1000, 500], rtol=0.02)
     np.testing.assert_allclose(np.log(length_PG).std(axis=1), 0.5, rtol=0.02)
     config.length_median = 0.01
-    assert SimulatedHost(config).rollout(proposal_of(np.arange(3))).length_PG.min() == 1
+    assert SimulatedHost(config).rollout(proposal_of(np.arange(3), 100)).length_PG.min() == 1
 
 
 def test_seconds_are_those_of_the_cost_model():

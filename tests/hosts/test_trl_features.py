@@ -22,6 +22,7 @@ from tiny_trl import (
     make_trainer,
     share_of_ones,
     text_of,
+    tiny,
     weights,
 )
 from transformers import TrainerCallback
@@ -146,7 +147,7 @@ def test_callbacks_and_evaluation(tmp_path, preset):
 
     trainer = make_trainer(
         tmp_path,
-        preset,
+        tiny(preset),
         max_steps=2,
         eval_strategy="steps",
         eval_steps=1,

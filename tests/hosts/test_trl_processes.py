@@ -33,6 +33,9 @@ JOBS = {
         16,
         {**STEPS, "loss_type": "grpo"},
     ),
+    "ssb": ({"curriculum": "ssb"}, 4, 16, SAVING),
+    "speed": ({"curriculum": "speed", "screen": 2, "max_rounds": 2}, 4, 16, SAVING),
+    "vip": ({"curriculum": "vip", "value_learning_rate": 0.1}, 4, 16, STEPS),
     "failing": ({"curriculum": "dapo"}, 4, 16, STEPS),
     # Three groups of four on two processes: the second group lies on both, and so does every odd refill.
     "split": ({"curriculum": "dapo"}, 4, 12, STEPS),
@@ -40,7 +43,7 @@ JOBS = {
     # The filter keeps an odd number, and an odd number of groups of three cannot be shared equally.
     "odd-refill": ({"curriculum": "odf", "band_low": 0.3, "band_high": 0.6}, 3, 18, STEPS),
 }
-RESUMED = ("dapo", "greso", "pcl", "cycle")
+RESUMED = ("dapo", "greso", "pcl", "ssb", "speed", "cycle")
 
 
 def launch(num_processes, folder, names, resume=None):

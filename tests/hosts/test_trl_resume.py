@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_trl import even_start, ledger_rows, losses, make_data, make_trainer, metrics, share_of_ones, weights
+from tiny_trl import (
+    even_start,
+    ledger_rows,
+    losses,
+    make_data,
+    make_trainer,
+    metrics,
+    share_of_ones,
+    tiny,
+    weights,
+)
 from transformers import TrainerCallback
 
 import rlkit
@@ -77,7 +87,7 @@ def test_resume(tmp_path, preset):
 @SLOW
 @pytest.mark.parametrize("preset", sorted(rlkit.PRESETS.keys() - PRESETS.keys()))
 def test_resume_of_the_other_presets(tmp_path, preset):
-    assert_resumes_exactly(tmp_path, preset)
+    assert_resumes_exactly(tmp_path, tiny(preset))
 
 
 CYCLES = {

@@ -16,7 +16,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 from trl import GRPOConfig, GRPOTrainer
 
-from rlkit import CurriculumGRPOTrainer
+from rlkit import CurriculumConfig, CurriculumGRPOTrainer
 
 NUM_GENERATIONS = 4
 GROUPS = 4
@@ -76,6 +76,11 @@ def make_messages(num: int = 32) -> Dataset:
     return Dataset.from_list(
         [{"prompt": [{"role": "user", "content": f"{i:03d}"}], "answer": str(i % 10)} for i in range(num)]
     )
+
+
+def tiny(preset: str) -> CurriculumConfig:
+    """A preset for groups of four."""
+    return CurriculumConfig(curriculum=preset, screen=2 if preset == "speed" else None)
 
 
 def make_args(output_dir: Path | str, **settings: Any) -> GRPOConfig:

@@ -12,7 +12,7 @@ from rlkit.curriculum.curriculum import Curriculum
 from rlkit.curriculum.presets.filtering import FILTERING
 from rlkit.curriculum.presets.history import HISTORY
 from rlkit.curriculum.presets.predicting import PREDICTING
-from rlkit.curriculum.presets.preset import Parts, Preset, Truth
+from rlkit.curriculum.presets.preset import Parts, Preset, Truth, make_allocation
 from rlkit.curriculum.presets.static import STATIC
 
 __all__ = ["PRESETS", "Parts", "Preset", "Truth", "build_curriculum", "resolve_config"]
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 PRESETS: dict[str, Preset] = {**FILTERING, **STATIC, **HISTORY, **PREDICTING}
 
-PRESET_FIELDS = sorted({name for preset in PRESETS.values() for name in preset.numbers})
+PRESET_FIELDS = sorted({name for preset in PRESETS.values() for name in preset.numbers} - {"allocation"})
 
 
 def resolve_config(curriculum: "str | CurriculumConfig") -> CurriculumConfig:
@@ -67,7 +67,11 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
         oversample=config.oversample if "oversample" in used else 1.0,  # type: ignore[arg-type]
         warmup_filter=parts.warmup_filter,
         warmup_filter_steps=config.warmup_filter_steps if "warmup_filter_steps" in used else 0,  # type: ignore[arg-type]
-        numbers={name: getattr(config, name) for name in preset.numbers},
+        screen=config.screen if "screen" in used else None,
+        shelf=parts.shelf,
+        recall=parts.recall,
+        allocation=make_allocation(config),
+        numbers={name: getattr(config, name) for name in {"allocation": None, **preset.numbers}},
         seed=config.curriculum_seed or 0,
         name=config.curriculum,
         signal=config.curriculum_signal,

@@ -2,9 +2,25 @@
 
 from functools import partial
 
+from rlkit.config import CurriculumConfig
+from rlkit.curriculum.estimators.bank import Bank
 from rlkit.curriculum.estimators.neutral import Neutral
 from rlkit.curriculum.filters import band, top_variance, variance_floor, zero_variance
-from rlkit.curriculum.presets.preset import ONE_ROUND, REFILL, Parts, Preset, scale_of
+from rlkit.curriculum.presets.preset import ONE_ROUND, REFILL, Parts, Preset, picked, scale_of
+from rlkit.curriculum.shelf import Replay, Waiting
+
+
+def _vcrl(config: CurriculumConfig) -> Parts:
+    width = scale_of(config).high - scale_of(config).low
+    floor, early = config.variance_floor, config.warmup_variance_floor
+    bank = Bank(**picked(config, momentum="bank_momentum", floor="variance_floor"), width=width)
+    return Parts(
+        bank,
+        filter=partial(variance_floor, floor=floor, width=width),  # type: ignore[arg-type]
+        warmup_filter=partial(variance_floor, floor=early, width=width),  # type: ignore[arg-type]
+        recall=bank.recall,
+    )
+
 
 FILTERING: dict[str, Preset] = {
     "uniform": Preset(
@@ -44,28 +60,44 @@ FILTERING: dict[str, Preset] = {
         ),
     ),
     "vcrl": Preset(
-        rule="keep groups whose variance is a share kappa of the greatest possible, refill from the stream",
-        paper="VCRL (arXiv 2509.19803), without its memory bank",
-        # All from memory of the paper: 0.3 in the first 20 steps, then 0.8.
-        numbers={**REFILL, "variance_floor": 0.8, "warmup_variance_floor": 0.3, "warmup_filter_steps": 20},
-        parts=lambda config, truth: Parts(
-            Neutral(),
-            filter=partial(
-                variance_floor,
-                floor=config.variance_floor,  # type: ignore[arg-type]
-                width=scale_of(config).high - scale_of(config).low,
-            ),
-            warmup_filter=partial(
-                variance_floor,
-                floor=config.warmup_variance_floor,  # type: ignore[arg-type]
-                width=scale_of(config).high - scale_of(config).low,
-            ),
-        ),
+        rule="keep groups whose variance is kappa of the greatest possible, refill from a bank of such",
+        paper="VCRL (arXiv 2509.19803)",
+        # All from memory of the paper: 0.3 in the first 20 steps, then 0.8; momentum 0.9.
+        numbers={
+            **REFILL,
+            "variance_floor": 0.8,
+            "warmup_variance_floor": 0.3,
+            "warmup_filter_steps": 20,
+            "bank_momentum": 0.9,
+        },
+        parts=lambda config, truth: _vcrl(config),
     ),
     "reinforce_rej": Preset(
         rule="drop groups with no variance and train on what is left, without a refill",
         paper="Reinforce-Rej (arXiv 2504.11343), its filter alone: the loss is the trainer's",
         numbers={**ONE_ROUND, "fill": "shrink"},
         parts=lambda config, truth: Parts(Neutral(), filter=zero_variance),
+    ),
+    "speed": Preset(
+        rule="4 completions first; only prompts where these differ get the rest of their group, refill",
+        paper="SPEED-RL (arXiv 2506.09016)",
+        # 4 is the released code's; how many wait, and how long, is ours.
+        numbers={**REFILL, "screen": 4, "shelf_size": 512, "max_age": 4},
+        parts=lambda config, truth: Parts(
+            Neutral(),
+            filter=zero_variance,
+            shelf=Waiting(**picked(config, "max_age", capacity="shelf_size")),
+        ),
+    ),
+    "ssb": Preset(
+        rule="groups with no variance are replaced by recent ones, drawn by their mean absolute advantage",
+        paper="Skywork R1V2's selective sample buffer (arXiv 2504.16656)",
+        # Neither the buffer's size nor an age limit was found: both are ours.
+        numbers={**ONE_ROUND, "shelf_size": 512, "max_age": 4},
+        parts=lambda config, truth: Parts(
+            Neutral(),
+            filter=zero_variance,
+            shelf=Replay(**picked(config, "max_age", capacity="shelf_size")),
+        ),
     ),
 }

@@ -115,4 +115,13 @@ HISTORY: dict[str, Preset] = {
             Retire(scale=scale_of(config), **picked(config, "mastered", "decay", "floor")), zero_variance
         ),
     ),
+    "knapsack": Preset(
+        rule="uniform prompts; the batch's completions go where they add the most expected gradient value",
+        paper="Knapsack RL (arXiv 2509.25849)",
+        # The paper takes the success rate of the epoch before; the prior of a half success is ours.
+        numbers={**ONE_ROUND, "allocation": "knapsack", "prior": 0.5, "decay": 0.0},
+        parts=lambda config, truth: Parts(
+            Posterior(scale=scale_of(config), **picked(config, "prior", "decay"))
+        ),
+    ),
 }

@@ -40,6 +40,12 @@ PREDICTING: dict[str, Preset] = {
             partial(nearest, target=scale_of(config).value(config.target)),  # type: ignore[arg-type]
         ),
     ),
+    "vip": Preset(
+        rule="uniform prompts; the batch's completions go where they lower the gradient's variance most",
+        paper="VIP (arXiv 2602.01601)",
+        numbers={**ONE_ROUND, "allocation": "vip", **VALUE_MODEL},
+        parts=lambda config, truth: Parts(_value_model(config)),
+    ),
     "oracle": Preset(
         rule="as pcl, but with the true success rates: the limit of what choosing can gain",
         paper="ours",

@@ -2,15 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
 from rlkit.config import CurriculumConfig
+from rlkit.curriculum.allocation import ALLOCATIONS, Allocation
+from rlkit.curriculum.curriculum import Recall
 from rlkit.curriculum.estimators import Estimator
 from rlkit.curriculum.filters import Filter, keep_all
 from rlkit.curriculum.scale import Scale
 from rlkit.curriculum.selectors import Selector, in_order
+from rlkit.curriculum.shelf import Shelf
 from rlkit.pool import Admission
 
 Truth = Callable[[np.ndarray], np.ndarray]
@@ -18,13 +22,15 @@ Truth = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Parts:
-    """What a curriculum is made of; `admission` and `warmup_filter` only where a preset has them."""
+    """What a curriculum is made of; all but the first three only where a preset has them."""
 
     estimator: Estimator
     selector: Selector = in_order
     filter: Filter = keep_all
     admission: Admission | None = None
     warmup_filter: Filter | None = None
+    shelf: Shelf | None = None
+    recall: Recall | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,13 @@ def picked(config: CurriculumConfig, *names: str, **renamed: str) -> dict[str, A
 def scale_of(config: CurriculumConfig) -> Scale:
     """The signal's range."""
     return Scale(config.signal_min, 1.0 if config.signal_max is None else config.signal_max)
+
+
+def make_allocation(config: CurriculumConfig) -> Allocation | None:
+    """How a round's completions are shared out; None for all alike."""
+    if config.allocation in (None, "equal"):
+        return None
+    return partial(ALLOCATIONS[config.allocation], scale=scale_of(config))
 
 
 # DAPO's reference implementation stops after 10 generation batches, with an error; we top the batch up.

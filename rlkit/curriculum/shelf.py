@@ -1,0 +1,111 @@
+"""Groups kept for later steps: to train on again (`Replay`), or to roll out the rest of them (`Waiting`).
+
+The shelf holds what came out, by prompt; the host holds the completions of the same prompts, with the
+policy's logprobs when it made them, so that the importance ratio is that of the policy which sampled.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from rlkit.curriculum.filters import WAITING
+from rlkit.pool import PromptPool
+from rlkit.types import REPLAYED, Batch, Groups
+
+COLUMNS = ("signal_PG", "reward_PG", "length_PG", "age_PG")
+
+
+class Shelf:
+    """At most one group a prompt, the newest; none older than `max_age` generations when it is used.
+
+    Args:
+        capacity: groups held; the oldest go first.
+        max_age: generations after which a group goes.
+    """
+
+    def __init__(self, capacity: int, max_age: int):
+        self.capacity, self.max_age = capacity, max_age
+        self.groups = Groups.empty()
+
+    def bind(self, pool: PromptPool) -> None:
+        self._pool = pool
+
+    def store(self, batch: Batch) -> None:
+        """Takes in what a batch leaves for later steps."""
+        raise NotImplementedError
+
+    @property
+    def index(self) -> np.ndarray:
+        """Pool indices of the prompts on the shelf, oldest groups first."""
+        return self.groups.index_P
+
+    def put(self, groups: Groups, gone: np.ndarray) -> None:
+        """Takes in groups of the generation that ends, after those of the prompts `gone` were removed."""
+        gone = np.concatenate([gone, groups.index_P])
+        left = self.groups.take(np.flatnonzero(~np.isin(self.index, gone)))
+        both = Groups.concatenate([part for part in (left, groups) if len(part)] or [groups]).older()
+        age_K = both.age_PG.max(axis=1, initial=0)
+        fresh = np.flatnonzero(age_K <= self.max_age)
+        self.groups = both.take(fresh[-self.capacity :])
+
+    def metrics(self) -> dict[str, float]:
+        age_K = self.groups.age_PG.max(axis=1, initial=0)
+        return {
+            "shelf/groups": float(len(self.groups)),
+            "shelf/age": float(age_K.mean()) if len(age_K) else 0,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        groups = self.groups
+        return {
+            "key_K": self._pool.key_N[groups.index_P],
+            **{name: getattr(groups, name) for name in COLUMNS},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores the groups of the prompts that the data still has."""
+        index_K = self._pool.find(np.asarray(state["key_K"]))
+        signal_PG, reward_PG, length_PG, age_PG = (np.asarray(state[name]) for name in COLUMNS)
+        groups = Groups(index_K, signal_PG, reward_PG, length_PG, age_PG=age_PG)
+        self.groups = groups.take(np.flatnonzero(index_K >= 0))
+
+
+class Replay(Shelf):
+    """Trained groups with an advantage, drawn again where a batch misses some (SSB, arXiv 2504.16656).
+
+    They are drawn without replacement in proportion to their mean absolute advantage,
+    mean |r - mean| / (std + 1e-4), std unbiased as TRL's. What was drawn stays until it is too old or its
+    prompt is rolled out anew.
+    """
+
+    def draw(self, num: int, exclude: np.ndarray, rng: np.random.Generator) -> Groups:
+        """Up to `num` groups, of prompts outside of `exclude`."""
+        possible = np.flatnonzero(~np.isin(self.index, exclude))
+        weight = mean_absolute_advantage(self.groups.reward_PG[possible])
+        # The num greatest of log(weight) + Gumbel noise are a weighted draw without replacement.
+        order = np.argsort(-(np.log(weight) + rng.gumbel(size=len(possible))), kind="stable")
+        return self.groups.take(possible[order[:num]])
+
+    def store(self, batch: Batch) -> None:
+        """Keeps the informative groups that were trained on for the first time."""
+        fresh = batch.trained_P & (batch.round_P != REPLAYED)
+        useful = np.flatnonzero(fresh & batch.groups.informative_P)
+        self.put(batch.groups.take(useful), gone=batch.groups.index_P[batch.round_P != REPLAYED])
+
+
+class Waiting(Shelf):
+    """Promising groups of which only the first completions exist (SPEED, arXiv 2506.09016)."""
+
+    def oldest(self, num: int) -> Groups:
+        return self.groups.take(np.arange(min(num, len(self.groups))))
+
+    def store(self, batch: Batch) -> None:
+        """Keeps the groups that wait for the rest of their completions."""
+        waiting = np.setdiff1d(np.flatnonzero(batch.reason_P == WAITING), batch.chosen_B)
+        self.put(batch.groups.take(waiting), gone=batch.groups.index_P)
+
+
+def mean_absolute_advantage(reward_PG: np.ndarray) -> np.ndarray:
+    """Of each group, (P,), scaled by its standard deviation. [[1, 0]] -> 0.5 / (0.7071 + 0.0001) = 0.707"""
+    deviation_PG = reward_PG - np.nanmean(reward_PG, axis=1, keepdims=True)
+    return np.nanmean(np.abs(deviation_PG), axis=1) / (np.nanstd(reward_PG, axis=1, ddof=1) + 1e-4)
