@@ -1,6 +1,5 @@
 """`rlkit`: the command line. Each command is a few lines around a function of the library."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -30,40 +29,77 @@ def presets() -> None:
 
 @app.command()
 def simulate(
-    preset: Annotated[str, typer.Option(help="A preset's name; `rlkit presets` lists them.")] = "uniform",
-    prompts: Annotated[int, typer.Option(help="Prompts in the pool.")] = 1000,
-    steps: Annotated[int, typer.Option(help="Steps to run.")] = 100,
-    seed: Annotated[int, typer.Option(help="Of difficulties, coin flips and choices.")] = 0,
-    groups: Annotated[int, typer.Option(help="Groups in a batch.")] = 32,
-    generations: Annotated[int, typer.Option(help="Completions in a group.")] = 8,
-    json_out: Annotated[Path | None, typer.Option("--json", help="Write every step's numbers here.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="A preset's name; `rlkit presets` lists them. Default: uniform.")
+    ] = None,
+    prompts: Annotated[
+        int | None, typer.Option(help="Prompts in the pool. Default: 1000, or the rows of --difficulties.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps to run. Default: 100.")] = None,
+    groups: Annotated[int | None, typer.Option(help="Groups in a batch. Default: 32.")] = None,
+    generations: Annotated[int | None, typer.Option(help="Completions in a group. Default: 8.")] = None,
+    difficulties: Annotated[
+        Path | None, typer.Option(help="A data file whose `pass_rate` column says how difficult prompts are.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of difficulties, coin flips and choices. Default: 0.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML file with fields of SimulationConfig and CurriculumConfig; options go first."
+        ),
+    ] = None,
+    json_out: Annotated[
+        Path | None, typer.Option("--json", help="Write settings, every step's numbers and a summary here.")
+    ] = None,
 ) -> None:
     """Run a curriculum against a policy with known success probabilities that learns."""
+    import time
+
     from rich.console import Console
     from rich.table import Table
 
-    from rlkit.config import CurriculumConfig
-    from rlkit.hosts.simulated import SimulationConfig
-    from rlkit.hosts.simulated import simulate as run
+    from rlkit.arena.simulated import read_file, read_settings, write_json
+    from rlkit.hosts.simulated import prepare, run, summarize
 
-    config = SimulationConfig(
-        num_prompts=prompts, num_steps=steps, groups_per_step=groups, num_generations=generations, seed=seed
-    )
-    history = run(build_curriculum(CurriculumConfig(curriculum=preset, curriculum_seed=seed)), config)
-    columns = ("step", "accuracy", "effective ratio", "rollouts spent", "selection ms")
-    table = Table(*columns, title=f"{preset}, simulated")
-    shown = sorted({*range(0, steps, max(steps // 10, 1)), steps - 1})
+    options = {
+        "curriculum": preset,
+        "num_prompts": prompts,
+        "num_steps": steps,
+        "groups_per_step": groups,
+        "num_generations": generations,
+        "difficulties": None if difficulties is None else str(difficulties),
+        "seed": seed,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    simulation, settings = read_settings({**({} if config is None else read_file(config)), **given})
+    curriculum = build_curriculum(settings)
+    start = time.perf_counter()
+    host = prepare(curriculum, simulation)
+    ready_seconds = time.perf_counter() - start
+    history = run(curriculum, host)
+    summary = summarize(history, ready_seconds)
+
+    columns = ("step", "accuracy", "effective ratio", "rollouts spent", "seconds", "selection ms")
+    table = Table(*columns, title=f"{curriculum.name}, simulated")
+    shown = sorted({*range(0, len(history), max(len(history) // 10, 1)), len(history) - 1})
     for row in (history[position] for position in shown):
         table.add_row(
             f"{row['step']}",
             f"{row['accuracy']:.3f}",
             f"{row['effective_ratio']:.2f}",
             f"{row['rollouts/spent_total']:.0f}",
-            f"{1000 * row['seconds/selection']:.1f}",
+            f"{row['seconds/total']:.0f}",
+            f"{1000 * row['wall/selection']:.1f}",
         )
     Console().print(table)
+    typer.echo(
+        f"{len(host.prompts)} prompts ready in {ready_seconds:.1f} s, at most "
+        f"{summary['peak_resident_mb']:.0f} MB in memory; seconds are simulated, selection ms are real"
+    )
     if json_out is not None:
-        json_out.write_text(json.dumps({"preset": preset, "seed": seed, "steps": history}, indent=1))
+        write_json(json_out, simulation, settings, history, summary)
 
 
 @app.command()

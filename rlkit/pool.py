@@ -5,13 +5,13 @@ Candidates come from a stream of shuffled passes over the pool, so that every pr
 pass, whatever the selector then takes: uniform sampling is the stream itself.
 """
 
-import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from hashlib import blake2b
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from rlkit.rows import Rows, column, column_names, prompt_keys, unique_prompts
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class PromptPool:
         seed: of the candidate stream.
     """
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]], key_N: np.ndarray, seed: int = 0):
+    def __init__(self, rows: Rows, key_N: np.ndarray, seed: int = 0):
         self.rows = rows
         self.key_N = key_N
         self.seed = seed
@@ -46,6 +46,7 @@ class PromptPool:
         self._order: np.ndarray | None = None
         self._sort_key_N: np.ndarray | None = None
         self._carried_N: np.ndarray | None = None
+        self._num_seen = self._num_visits = 0
 
     def __len__(self) -> int:
         return len(self.key_N)
@@ -66,12 +67,11 @@ class PromptPool:
 
     def column(self, name: str) -> np.ndarray | None:
         """A column as an array, or None where the data has none of that name."""
-        values = _column(self.rows, name)
-        return None if values is None else np.asarray(values)
+        return column(self.rows, name)
 
     @property
     def column_names(self) -> list[str]:
-        return _column_names(self.rows)
+        return column_names(self.rows)
 
     @property
     def num_passes(self) -> int:
@@ -82,13 +82,22 @@ class PromptPool:
         """Each pass of the stream goes by ascending key instead of at random; ties stay shuffled."""
         self._sort_key_N, self._order = key_N, None
 
+    def prepare(self) -> None:
+        """Shuffles the present pass, which takes a second for 10 million prompts: else the next draw does."""
+        self._order_of_pass()
+
     def _order_of_pass(self) -> np.ndarray:
         """The present pass, (N,) indices: a function of the seed, the pass and the sort key alone."""
         if self._order is None:
-            self._order = np.random.default_rng((self.seed, self._pass)).permutation(len(self))
+            self._order = np.arange(len(self), dtype=np.int32 if len(self) < 2**31 else np.int64)
+            np.random.default_rng((self.seed, self._pass)).shuffle(self._order)
             if self._sort_key_N is not None:
                 self._order = self._order[np.argsort(self._sort_key_N[self._order], kind="stable")]
         return self._order
+
+    def _next(self, num: int) -> np.ndarray:
+        """The next `num` of the present pass, fewer at its end."""
+        return self._order_of_pass()[self._position : self._position + num].astype(np.int64)
 
     def _advance(self, num: int) -> None:
         self._position += num
@@ -100,22 +109,16 @@ class PromptPool:
 
         A draw never holds a prompt twice, also where it runs over the end of a pass.
         """
-        taken = np.zeros(len(self), dtype=bool) if len(exclude) else None
-        if taken is not None:
-            taken[exclude] = True
+        taken = exclude
         parts: list[np.ndarray] = []
         missing = min(num, len(self) - len(exclude))
         while missing > 0:
-            rest = self._order_of_pass()[self._position : self._position + missing]
+            rest = self._next(missing)
             self._advance(len(rest))
-            if taken is not None:
-                rest = rest[~taken[rest]]
-            parts.append(rest)
-            missing -= len(rest)
-            if self._position == 0 and missing > 0:
-                taken = np.zeros(len(self), dtype=bool) if taken is None else taken
-                for part in parts:
-                    taken[part] = True
+            parts.append(rest[_outside(rest, taken)])
+            missing -= len(parts[-1])
+            if self._position == 0:
+                taken = np.concatenate([exclude, *parts])
         return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
 
     def draw_admitted(
@@ -130,23 +133,24 @@ class PromptPool:
         Returns:
             The prompts admitted, those passed over, and the probabilities of these, in the stream's order.
         """
-        taken = np.zeros(len(self), dtype=bool)
-        taken[exclude] = True
+        taken, looked_at = exclude, [exclude]
         unseen = len(self) - len(exclude)
         missing, looks = min(num, unseen), min(unseen, max(num, MAX_LOOKS))
         admitted, passed_over, probabilities = ([np.empty(0, dtype=dtype)] for dtype in (int, int, float))
         size = num
         while missing > 0 and looks > 0:
-            index = self._order_of_pass()[self._position : self._position + min(size, looks)]
+            index = self._next(min(size, looks))
             probability = admission(index)
-            fresh = ~taken[index]
+            fresh = _outside(index, taken)
             admits = fresh & (rng.random(len(index)) < probability)
             # What lies behind the last one wanted is left to the next draw.
             ends = np.flatnonzero(admits)[missing - 1 : missing]
             seen = slice(int(ends[0]) + 1) if len(ends) else slice(len(index))
             index, probability, fresh, admits = index[seen], probability[seen], fresh[seen], admits[seen]
             self._advance(len(index))
-            taken[index] = True
+            looked_at.append(index)
+            if self._position == 0:
+                taken = np.concatenate(looked_at)
             admitted.append(index[admits])
             passed_over.append(index[fresh & ~admits])
             probabilities.append(probability[fresh & ~admits])
@@ -156,15 +160,16 @@ class PromptPool:
 
     def observe(self, index_P: np.ndarray, step: int) -> None:
         self.step = step
+        self._num_seen += len(np.unique(index_P[self.visits_N[index_P] == 0]))
+        self._num_visits += len(index_P)
         np.add.at(self.visits_N, index_P, 1)
         self.last_step_N[index_P] = step
 
     def metrics(self) -> dict[str, float]:
         """Share of the pool that was ever rolled out, mean visits of those, and passes of the stream."""
-        seen = self.visits_N > 0
         return {
-            "pool/coverage": float(seen.mean()),
-            "pool/mean_visits": float(self.visits_N.sum() / max(seen.sum(), 1)),
+            "pool/coverage": self._num_seen / len(self),
+            "pool/mean_visits": self._num_visits / max(self._num_seen, 1),
             "pool/pass": self._pass + self._position / len(self),
         }
 
@@ -207,6 +212,7 @@ class PromptPool:
             self.last_step_N = np.array(state["last_step_N"], dtype=np.int32)
             self.seed, self._pass, self._position = state["seed"], state["pass"], state["position"]
             self._order = None
+            self._count()
             return
         known = np.isin(self.key_N, old_key)
         sorter = np.argsort(old_key)
@@ -216,6 +222,11 @@ class PromptPool:
         self.visits_N = self.carried(state["visits_N"], 0)
         self.last_step_N = self.carried(state["last_step_N"], -1)
         self.seed, self._pass, self._position, self._order = state["seed"], state["pass"] + 1, 0, None
+        self._count()
+
+    def _count(self) -> None:
+        self._num_seen = int(np.count_nonzero(self.visits_N))
+        self._num_visits = int(self.visits_N.sum())
 
     def carried(self, old_N: np.ndarray, fill: float) -> np.ndarray:
         """A per-prompt array of the checkpoint that this pool was restored from, in this pool's order.
@@ -228,37 +239,9 @@ class PromptPool:
         return np.where(self._carried_N >= 0, old_N[self._carried_N], old_N.dtype.type(fill))
 
 
-def _column_names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    return list(getattr(rows, "column_names", None) or rows[0].keys())
-
-
-def _column(rows: Any, name: str) -> Sequence[Any] | None:
-    if name not in _column_names(rows):
-        return None
-    return rows[name] if hasattr(rows, "column_names") else [row[name] for row in rows]
-
-
-def prompt_keys(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """64-bit keys of the rows' prompts: blake2b of the text, or of the messages as canonical JSON.
-
-    Rows with images are told apart by position too: the same question may be asked of two pictures.
-    """
-    prompts = _column(rows, "prompt")
-    assert prompts is not None, "make_pool checks the column"
-    columns = _column_names(rows)
-    positional = "image" in columns or "images" in columns
-    keys = np.empty(len(rows), dtype=np.uint64)
-    for position, prompt in enumerate(prompts):
-        text = prompt if isinstance(prompt, str) else json.dumps(prompt, sort_keys=True, default=str)
-        if positional:
-            text = f"{position}:{text}"
-        keys[position] = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
-    return keys
-
-
-def unique_prompts(key_N: np.ndarray) -> np.ndarray:
-    """Positions of the first row of each key, in order. [7, 9, 7] -> [0, 1]"""
-    return np.sort(np.unique(key_N, return_index=True)[1])
+def _outside(index_N: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """Which are not among `taken`, (N,): work by the draw's size, not the pool's."""
+    return ~np.isin(index_N, taken) if len(taken) else np.ones(len(index_N), dtype=bool)
 
 
 def make_pool(rows: Any, seed: int = 0) -> PromptPool:
@@ -274,7 +257,7 @@ def make_pool(rows: Any, seed: int = 0) -> PromptPool:
         )
     if len(rows) == 0:
         raise ValueError("train_dataset is empty (0 rows); give at least one batch of prompts")
-    columns = _column_names(rows)
+    columns = column_names(rows)
     if "prompt" not in columns:
         raise ValueError(
             f"train_dataset has no `prompt` column; it has: {', '.join(columns)}; "

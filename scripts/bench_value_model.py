@@ -30,7 +30,8 @@ from rlkit.curriculum.calibration import spearman
 from rlkit.curriculum.estimators.text_features import prompt_text
 from rlkit.curriculum.estimators.value_model import ValueModel
 from rlkit.hosts.simulated import SimulatedHost, SimulationConfig
-from rlkit.pool import PromptPool, make_pool, prompt_keys, unique_prompts
+from rlkit.pool import PromptPool, make_pool
+from rlkit.rows import prompt_keys, unique_prompts
 from rlkit.types import Groups
 
 TOKEN = re.compile(r"\\?[a-z]+|\d+|[^\sa-z\d]")

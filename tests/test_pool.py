@@ -8,7 +8,8 @@ from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlkit.pool import PromptPool, make_pool, prompt_keys, unique_prompts
+from rlkit.pool import PromptPool, make_pool
+from rlkit.rows import prompt_keys, unique_prompts
 
 NOTHING = np.empty(0, dtype=np.int64)
 
@@ -80,6 +81,19 @@ def test_statistics_and_metrics():
     assert pool.metrics() == {"pool/coverage": 0.5, "pool/mean_visits": 1.5, "pool/pass": 0.0}
 
 
+@given(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=4), min_size=1, max_size=8))
+def test_running_counts_are_those_of_the_arrays(rounds):
+    pool = numbered(10)
+    for step, index in enumerate(rounds):
+        pool.observe(np.array(index), step)
+    restored = numbered(10)
+    restored.load_state_dict(pool.state_dict())
+    seen = pool.visits_N > 0
+    for metrics in (pool.metrics(), restored.metrics()):
+        assert metrics["pool/coverage"] == pytest.approx(seen.mean())
+        assert metrics["pool/mean_visits"] == pytest.approx(pool.visits_N.sum() / seen.sum())
+
+
 def test_metrics_of_an_untouched_pool_are_zero():
     assert set(numbered(3).metrics().values()) == {0.0}
 
@@ -97,6 +111,17 @@ def test_keys_depend_on_the_prompt_alone():
 def test_keys_of_a_dataset_are_those_of_its_rows():
     rows = [{"prompt": f"question {i}", "answer": i} for i in range(5)]
     np.testing.assert_array_equal(prompt_keys(Dataset.from_list(rows)), prompt_keys(rows))
+
+
+@pytest.mark.parametrize("make", [list, Dataset.from_list])
+def test_keys_do_not_depend_on_how_many_rows_are_read_at_once(make, monkeypatch):
+    texts = [{"prompt": f"question {i}"} for i in range(7)]
+    pictures = [{"prompt": "what is it?", "image": str(i)} for i in range(7)]
+    whole = [prompt_keys(make(rows)) for rows in (texts, pictures)]
+    monkeypatch.setattr("rlkit.rows.SLICE", 3)
+    for rows, keys in zip((texts, pictures), whole, strict=True):
+        np.testing.assert_array_equal(prompt_keys(make(rows)), keys)
+        assert len(set(keys.tolist())) == 7
 
 
 def test_the_same_question_of_two_pictures_is_two_prompts():
@@ -124,9 +149,12 @@ def test_no_duplicates_no_warning(caplog):
 
 @pytest.mark.parametrize("make", [list, Dataset.from_list])
 def test_columns(make):
-    pool = make_pool(make([{"prompt": "a", "pass_rate": 0.25}, {"prompt": "b", "pass_rate": 1.0}]))
-    np.testing.assert_array_equal(pool.column("pass_rate"), [0.25, 1.0])
+    rows = [{"prompt": "a", "pass_rate": 0.25, "category": "x"}, {"prompt": "b", "pass_rate": None}]
+    pool = make_pool(make([*rows, rows[0], {"prompt": "c", "pass_rate": 1.0, "category": "x"}]))
+    np.testing.assert_array_equal(pool.column("pass_rate").astype(float), [0.25, np.nan, 1.0])
     assert pool.column("difficulty") is None
+    pool = make_pool(make([{"prompt": text, "category": kind} for text, kind in ("ax", "bx", "cy")]))
+    assert pool.column("category").tolist() == ["x", "x", "y"]
 
 
 @pytest.mark.parametrize("make", [list, Dataset.from_list])

@@ -16,7 +16,7 @@ from rlkit.curriculum.filters import KEPT, REFERENCE, WAITING, Filter
 from rlkit.curriculum.probe import Probe
 from rlkit.curriculum.selectors import Selector
 from rlkit.curriculum.shelf import Replay, Shelf, Waiting
-from rlkit.pool import Admission, PromptPool
+from rlkit.pool import MAX_LOOKS, Admission, PromptPool
 from rlkit.types import Batch, Groups, Prediction, Proposal
 
 logger = logging.getLogger(__name__)
@@ -137,9 +137,13 @@ class Curriculum:
         if self.shelf is not None:
             self.shelf.bind(pool)
         self.estimator.bind(pool, senses)
+        pool.prepare()
         if self.admission is None:
             return
-        num_admissible = int(np.count_nonzero(self.admission(np.arange(len(pool)))))
+        parts = (
+            np.arange(first, min(first + MAX_LOOKS, len(pool))) for first in range(0, len(pool), MAX_LOOKS)
+        )
+        num_admissible = sum(int(np.count_nonzero(self.admission(part))) for part in parts)
         if num_admissible < num_groups:
             raise ValueError(
                 f"curriculum={self.name!r} admits {num_admissible} of the pool's {len(pool)} prompts, fewer "

@@ -1,55 +1,88 @@
 """A policy with known success probabilities that learns: any curriculum, at any scale, without a model.
 
-    p_i = sigmoid(ability - difficulty_i)
-    ability += learning_rate * sum over trained groups of 4 p_i (1 - p_i) / B
+    p_i = sigmoid(ability_c - difficulty_i)                                     c is the prompt's category
+    lesson of a trained group = 4 p (1 - p), or 0 where its rewards do not differ
+    ability_c <- (1 - forgetting) ability_c + ability_noise * Normal(0, 1)
+                 + learning_rate / B * (lessons of c + transfer * lessons of other categories)
+    tokens of a completion = length_median * exp(length_slope * (1/2 - p) + length_sd * Normal(0, 1))
+    seconds of a step = seconds_per_token * tokens + seconds_per_candidate * candidates + seconds_per_update
 
 A group teaches as its prompt is informative, as GRPO's gradient does; where every completion is right or
 wrong it teaches nothing. It shows what a curriculum chooses and what that costs, and that its parts work
-together; it is no evidence that a real policy learns so.
+together; it is no evidence that a real policy learns so. Every number of the model is ours.
 """
 
+import sys
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
 from rlkit.collect import NoLedger, Writer, collect
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.funnel import funnel
+from rlkit.hosts.simulated_prompts import SimulatedRows, drawn_prompts, prompts_from_file
 from rlkit.pool import PromptPool
 from rlkit.types import ABSENT, Batch, Groups, Proposal
 
-FEATURE_NOISE_SD = 0.5
-"""Logits of error in what `SimulatedHost.features` shows of a difficulty."""
-PASS_RATE_ROLLOUTS = 16
-"""Completions behind each simulated row's `pass_rate`."""
 JUDGE_NOISE_SD = 0.05
 """Error of a simulated judgement, in units of the variance."""
 JUDGE_UNPARSEABLE = 0.003
 """Share of simulated judgements without a number: METIS's own, arXiv 2605.11235."""
-CATEGORY_BOUNDS = np.array([-0.7, 0.0, 0.7])
-"""Between the simulated categories, in standard deviations of the difficulties: four of about a quarter."""
+NUM_PROMPTS = 1000
+"""In the pool, where neither `num_prompts` nor a file says otherwise."""
+MOST_TESTED = 10_000
+"""Prompts whose true success makes the "accuracy": all of a smaller pool, else a fixed sample."""
 
 
 @dataclass
 class SimulationConfig:
-    """The simulated policy and its prompts."""
+    """The simulated policy and its prompts. All defaults are ours."""
 
-    num_prompts: int = 1000
+    num_prompts: int | None = None
+    """Default: 1000, or all rows of the file; more than it has means that rows come again."""
     num_steps: int = 100
     groups_per_step: int = 32
     num_generations: int = 8
+    difficulties: str | None = None
+    """A .parquet, .jsonl or .json file whose `pass_rate` column is that of a policy of ability 0."""
     difficulty_sd: float = 4.0
-    """Standard deviation of the difficulties, in logits: at 4, three in five have p < 0.1 or p > 0.9."""
+    """Standard deviation of drawn difficulties, in logits: at 4, three in five have p < 0.1 or p > 0.9."""
     learning_rate: float = 0.05
     """Logits of ability that a batch of prompts at p = 0.5 teaches."""
+    transfer: float = 1.0
+    """Share of a lesson that other categories learn: at 1 there is one ability, at 0 each has its own."""
+    forgetting: float = 0.0
+    """Share of each ability that a step loses: without lessons it falls back to 0, where it started."""
+    ability_noise: float = 0.0
+    """Standard deviation of a random step of each ability at each update, in logits."""
+    prompt_noise: float = 0.0
+    """Standard deviation of a prompt's difficulty from one rollout of it to the next, in logits."""
+    reward_parts: int = 1
+    """Parts of a task, each passed with probability p: the reward is the share passed, so 1 is binary."""
+    length_median: float = 256.0
+    """Tokens of a completion of a prompt at p = 0.5."""
+    length_slope: float = 1.0
+    """Completions are exp(length_slope) times as long at p = 0 as at p = 1."""
+    length_sd: float = 0.5
+    """Standard deviation of a completion's log length."""
+    seconds_per_token: float = 1e-4
+    """Of generation, over all that runs in parallel."""
+    seconds_per_candidate: float = 1e-3
+    """Of selection, the same for every curriculum: 1e-3 is about a prefill of a hundred tokens, as `pcl` with
+    the policy's features needs. To look up history takes a thousandth: set 0 to compare such curricula."""
+    seconds_per_update: float = 2.0
     seed: int = 0
 
     def validate(self) -> None:
         """Raises ValueError that names the field, its value and the remedy."""
-        for name in ("num_prompts", "num_steps", "groups_per_step"):
+        if self.num_prompts is not None and not isinstance(self.num_prompts, int):
+            raise ValueError(f"num_prompts ({self.num_prompts!r}) must be a whole number, such as 1000000")
+        if self.num_prompts is not None and self.num_prompts < 1:
+            raise ValueError(f"num_prompts ({self.num_prompts}) must be at least 1")
+        for name in ("num_steps", "groups_per_step", "reward_parts"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} ({getattr(self, name)}) must be at least 1")
         if self.num_generations < 2:
@@ -57,8 +90,28 @@ class SimulationConfig:
                 f"num_generations ({self.num_generations}) must be at least 2: a group of one has no "
                 "advantage"
             )
-        if self.difficulty_sd <= 0:
-            raise ValueError(f"difficulty_sd ({self.difficulty_sd}) must be above 0")
+        for name in ("difficulty_sd", "length_median"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise ValueError(f"{name} ({getattr(self, name)}) must be above 0")
+        for name in ("transfer", "forgetting"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} ({getattr(self, name)}) must lie in 0 to 1: it is a share")
+        for name in NOT_NEGATIVE:
+            if not 0 <= getattr(self, name) < np.inf:
+                raise ValueError(f"{name} ({getattr(self, name)}) must be at least 0")
+
+
+NOT_NEGATIVE = (
+    "learning_rate",
+    "ability_noise",
+    "prompt_noise",
+    "length_slope",
+    "length_sd",
+    "seconds_per_token",
+    "seconds_per_candidate",
+    "seconds_per_update",
+    "seed",
+)
 
 
 class SimulatedHost:
@@ -67,25 +120,24 @@ class SimulatedHost:
     def __init__(self, config: SimulationConfig):
         self.config = config
         # Streams of their own: features must not be told the difficulties by a shared seed.
-        difficulties, noise, self._coins, past, self._judge = np.random.default_rng(config.seed).spawn(5)
-        self.difficulty_N = difficulties.normal(0.0, config.difficulty_sd, config.num_prompts)
-        self._looks_N = self.difficulty_N + noise.normal(0.0, FEATURE_NOISE_SD, config.num_prompts)
-        self.ability = 0.0
-        p_N = self.truth(np.arange(config.num_prompts))
-        self._pass_rate_N = past.binomial(PASS_RATE_ROLLOUTS, p_N) / PASS_RATE_ROLLOUTS
+        streams = np.random.default_rng(config.seed).spawn(9)
+        difficulties, looks, self._coins, past, self._lengths, self._drift, self._moods, tested = streams[:8]
+        self._judge = streams[8]
+        made_by = (difficulties, looks, past)
+        if config.difficulties is None:
+            num = config.num_prompts or NUM_PROMPTS
+            self.prompts = drawn_prompts(num, config.difficulty_sd, made_by, config.seed)
+        else:
+            self.prompts = prompts_from_file(config.difficulties, config.num_prompts, made_by, config.seed)
+        self.difficulty_N, self.category_N = self.prompts.difficulty_N, self.prompts.category_N
+        self.ability_C = np.zeros(len(self.prompts.categories))
+        num = len(self.prompts)
+        self._tested = np.arange(num) if num <= MOST_TESTED else tested.choice(num, MOST_TESTED, False)
 
-    def rows(self) -> list[dict[str, Any]]:
-        """The prompts with what a data set might say of them: a measured `pass_rate` of the first policy, and
-        a `category` by how difficult they look."""
-        bounds = CATEGORY_BOUNDS * self.config.difficulty_sd
-        names = np.array([f"category {number}" for number in range(len(bounds) + 1)])
-        category_N = names[np.searchsorted(bounds, self._looks_N)]
-        return [
-            {"prompt": f"simulated prompt {number}", "pass_rate": rate, "category": category}
-            for number, (rate, category) in enumerate(
-                zip(self._pass_rate_N.tolist(), category_N.tolist(), strict=True)
-            )
-        ]
+    def rows(self) -> SimulatedRows:
+        """The prompts with what a data set might say of them: `prompt`, a `pass_rate` measured with the first
+        policy, and a `category`."""
+        return SimulatedRows(self.prompts)
 
     def whole(self, num: int, count: int) -> int:
         return num
@@ -94,28 +146,39 @@ class SimulatedHost:
         return proposal
 
     def rollout(self, proposal: Proposal) -> Groups:
-        start = time.perf_counter()
-        p_P = self.truth(proposal.index_P)
-        place = np.arange(proposal.count_P.max())
-        absent_PG = place >= proposal.count_P[:, None]
-        reward_PG = (self._coins.random(absent_PG.shape) < p_P[:, None]).astype(float)
-        reward_PG[absent_PG] = np.nan
+        """Groups whose generation takes the simulated seconds."""
+        config, index_P = self.config, proposal.index_P
+        absent_PG = np.arange(proposal.count_P.max()) >= proposal.count_P[:, None]
+        p_P = self._success(index_P, config.prompt_noise * self._moods.normal(size=len(index_P)))
+        passed = self._coins.random((*absent_PG.shape, config.reward_parts)) < p_P[:, None, None]
+        reward_PG = np.where(absent_PG, np.nan, passed.mean(axis=2))
+        spread_PG = config.length_sd * self._lengths.normal(size=absent_PG.shape)
+        length_PG = config.length_median * np.exp(config.length_slope * (0.5 - p_P[:, None]) + spread_PG)
+        length_PG = np.where(absent_PG, 0, np.maximum(np.rint(length_PG), 1)).astype(np.int64)
         return Groups(
-            index_P=proposal.index_P,
+            index_P=index_P,
             signal_PG=reward_PG,
             reward_PG=reward_PG,
-            length_PG=(~absent_PG).astype(np.int64),
-            generation_seconds=time.perf_counter() - start,
+            length_PG=length_PG,
+            generation_seconds=config.seconds_per_token * int(length_PG.sum()),
             age_PG=np.where(absent_PG, ABSENT, 0),
         )
 
     def truth(self, index_N: np.ndarray) -> np.ndarray:
-        return 1 / (1 + np.exp(self.difficulty_N[index_N] - self.ability))
+        """Present success probabilities, (N,), without `prompt_noise`."""
+        return self._success(index_N, 0.0)
+
+    def _success(self, index_N: np.ndarray, mood_N: np.ndarray | float) -> np.ndarray:
+        difficulty_N = self.difficulty_N[index_N] + mood_N
+        return 1 / (1 + np.exp(difficulty_N - self.ability_C[self.category_N[index_N]]))
+
+    def accuracy(self) -> float:
+        """Mean success probability over all prompts; in a pool of more than `MOST_TESTED`, over as many."""
+        return float(self.truth(self._tested).mean())
 
     def features(self, index_N: np.ndarray) -> np.ndarray:
         """What a policy's hidden state might show of a difficulty: eight bumps on its scale, with noise."""
-        centers = np.linspace(-2, 2, 8) * self.config.difficulty_sd
-        distance = (self._looks_N[index_N, None] - centers) / self.config.difficulty_sd
+        distance = self.prompts.looks_N[index_N, None] - np.linspace(-2, 2, 8)
         return np.exp(-(distance**2)).astype(np.float32)
 
     def judge(self, index_N: np.ndarray, context_N: list[str], max_tokens: int) -> list[str]:
@@ -132,11 +195,39 @@ class SimulatedHost:
         """The simulated judge stays as good as it is."""
 
     def learn(self, batch: Batch) -> None:
-        """The update: ability grows with the mean of 4p(1-p) over the trained groups whose rewards differ."""
-        trained = batch.trained_P
-        p_P = self.truth(batch.groups.index_P[trained])
+        """The update: the lessons of the trained groups, then what is forgotten, then noise."""
+        config, trained = self.config, batch.trained_P
+        index_P = batch.groups.index_P[trained]
+        p_P = self.truth(index_P)
         lesson_P = 4 * p_P * (1 - p_P) * batch.groups.informative_P[trained]
-        self.ability += self.config.learning_rate * float(lesson_P.sum()) / len(batch.chosen_B)
+        own_C = np.bincount(self.category_N[index_P], weights=lesson_P, minlength=len(self.ability_C))
+        lesson_C = (1 - config.transfer) * own_C + config.transfer * lesson_P.sum()
+        noise_C = config.ability_noise * self._drift.normal(size=len(self.ability_C))
+        kept_C = (1 - config.forgetting) * self.ability_C
+        self.ability_C = kept_C + config.learning_rate * lesson_C / len(batch.chosen_B) + noise_C
+
+    def seconds(self, batch: Batch) -> dict[str, float]:
+        """What a step takes in simulated seconds, under the names of a trainer's `metrics.jsonl`."""
+        parts = {
+            "seconds/selection": self.config.seconds_per_candidate * batch.num_candidates,
+            "seconds/generation": batch.groups.generation_seconds,
+            "seconds/grading": 0.0,
+            "seconds/update": self.config.seconds_per_update,
+        }
+        return {**parts, "seconds/step": sum(parts.values())}
+
+
+def prepare(curriculum: Curriculum, config: SimulationConfig) -> SimulatedHost:
+    """A host whose prompts the curriculum has taken up: ready for step 1.
+
+    Raises:
+        ValueError: a setting is impossible, or the curriculum cannot work with these prompts.
+    """
+    config.validate()
+    host = SimulatedHost(config)
+    pool = PromptPool(host.rows(), np.arange(len(host.prompts), dtype=np.uint64), seed=config.seed)  # type: ignore[arg-type]
+    curriculum.bind(pool, host, config.groups_per_step, config.num_generations)
+    return host
 
 
 def simulate(
@@ -148,24 +239,57 @@ def simulate(
 
     Returns:
         One row a step: the funnel, the totals, the calibration, and the policy's true success over the pool
-        ("accuracy").
+        ("accuracy", see `SimulatedHost.accuracy`). `seconds/...` are the cost model's; the real ones are
+        `wall/selection` and `wall/step`.
     """
-    config.validate()
-    host = SimulatedHost(config)
-    pool = PromptPool(host.rows(), np.arange(config.num_prompts, dtype=np.uint64), seed=config.seed)
-    curriculum.bind(pool, host, config.groups_per_step, config.num_generations)
-    everything = np.arange(len(pool))
-    history = []
+    return run(curriculum, prepare(curriculum, config), ledger)
+
+
+def run(curriculum: Curriculum, host: SimulatedHost, ledger: Writer | None = None) -> list[dict[str, float]]:
+    """The steps of `simulate`, after `prepare`."""
+    config, history = host.config, []
     totals: dict[str, float] = defaultdict(float)
     for step in range(1, config.num_steps + 1):
         start = time.perf_counter()
         batch = collect(curriculum, host, config.groups_per_step, NoLedger() if ledger is None else ledger)
         host.learn(batch)
-        row = {"step": step, **funnel(batch), **curriculum.metrics()}
-        totals["seconds/total"] += time.perf_counter() - start
+        row = {"step": step, **funnel(batch), **curriculum.metrics(), **host.seconds(batch)}
+        row |= {"wall/selection": batch.selection_seconds, "wall/step": time.perf_counter() - start}
         for name in ("rollouts/spent", "rollouts/trained", "tokens/generated"):
             totals[f"{name}_total"] += row[name]
-        history.append({**row, **totals, "accuracy": float(host.truth(everything).mean())})
+        totals["seconds/total"] += row["seconds/step"]
+        history.append({**row, **totals, "accuracy": host.accuracy()})
         if curriculum.budget is not None and curriculum.budget.is_spent(history[-1]):
             break
     return history
+
+
+def summarize(history: list[dict[str, float]], ready_seconds: float) -> dict[str, float]:
+    """Final accuracy, the totals on the four axes, the mean effective ratio, and what it took this machine.
+
+    Args:
+        ready_seconds: of `prepare`.
+    """
+    last = history[-1]
+    return {
+        "accuracy": last["accuracy"],
+        "steps": last["step"],
+        "rollouts": last["rollouts/spent_total"],
+        "tokens": last["tokens/generated_total"],
+        "seconds": last["seconds/total"],
+        "effective_ratio": float(np.mean([row["effective_ratio"] for row in history])),
+        "selection_ms_per_step": 1000 * float(np.median([row["wall/selection"] for row in history])),
+        "ready_seconds": ready_seconds,
+        "peak_resident_mb": peak_resident_mb(),
+    }
+
+
+def peak_resident_mb() -> float:
+    """The most memory that this process has held at once, in units of 10^6 bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux, where ru_maxrss also counts what the parent held before exec
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024 / 1e6
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6

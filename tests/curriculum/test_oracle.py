@@ -38,7 +38,7 @@ def test_the_host_goes_before_the_column_and_stays_up_to_date():
     oracle.bind(rated([0.5, 0.5, 0.5]), host)
     before = oracle.predict(np.arange(3)).mean_N
     np.testing.assert_array_equal(before, host.truth(np.arange(3)))
-    host.ability += 1
+    host.ability_C += 1
     assert (oracle.predict(np.arange(3)).mean_N > before).all()
 
 

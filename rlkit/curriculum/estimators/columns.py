@@ -27,14 +27,17 @@ def categories(pool: PromptPool, preset: str) -> tuple[list[str], np.ndarray]:
     Raises:
         ValueError: it is missing or has holes.
     """
-    values = _column(pool, preset, "category", "any name of a prompt's kind")
-    holes = int(sum(value is None for value in values.tolist())) if values.dtype == object else 0
-    if holes:
+    values = _column(pool, preset, "category", "any name of a prompt's kind").tolist()
+    distinct = set(values)
+    if None in distinct:
         raise ValueError(
-            f"`category` is missing in {holes} of {len(values)} rows; drop those rows, or name it"
+            f"`category` is missing in {values.count(None)} of {len(values)} rows; drop those rows, or name "
+            "it"
         )
-    names, code_N = np.unique(values.astype(str), return_inverse=True)
-    return names.tolist(), code_N.astype(np.int32)
+    names = sorted({str(value) for value in distinct})
+    position = {name: code for code, name in enumerate(names)}
+    code_of = {value: position[str(value)] for value in distinct}
+    return names, np.fromiter(map(code_of.__getitem__, values), np.int32, len(values))
 
 
 def _numbers(pool: PromptPool, preset: str, name: str, meaning: str, most: float) -> np.ndarray:

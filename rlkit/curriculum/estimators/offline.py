@@ -46,6 +46,7 @@ class Offline(Neutral):
         self.kept_N = np.ones(len(pool), dtype=bool)
         if self.keep is not None:
             self.kept_N = self.keep(self.rate_N, pool.key_N)
+        self._kept_share = float(self.kept_N.mean())
         if self.easy_first:
             pool.sort_by(-self.rate_N)
 
@@ -57,7 +58,7 @@ class Offline(Neutral):
         return self.scale.prediction(rate_N, rate_N * (1 - rate_N), np.zeros(len(rate_N)))
 
     def metrics(self) -> dict[str, float]:
-        return {"offline/kept": float(self.kept_N.mean())}
+        return {"offline/kept": self._kept_share}
 
 
 def unsaturated(rate_N: np.ndarray, key_N: np.ndarray) -> np.ndarray:
