@@ -6,7 +6,7 @@ from typing import Any
 from rlkit.budget import parse_budget
 
 FILLS = ("top_up", "shrink", "error")
-BACKBONES = ("policy", "text")
+BACKBONES = ("policy", "linear", "text")
 SUBSETS = ("hard", "medium", "easy", "random")
 SHARES = (
     "variance_floor",
@@ -18,9 +18,19 @@ SHARES = (
     "skip_base",
     "skip_step",
     "skip_target",
+    "explore_share",
 )
 ABOVE_ZERO = ("value_learning_rate", "subset_share", "prior", "category_temperature", "target_slope")
-NOT_NEGATIVE = ("warmup_filter_steps", "revision_pass", "target_step", "hard_weight", "easy_weight")
+NOT_NEGATIVE = (
+    "warmup_filter_steps",
+    "revision_pass",
+    "target_step",
+    "hard_weight",
+    "easy_weight",
+    "headroom",
+    "repeat_gap",
+    "group_cost",
+)
 
 
 @dataclass
@@ -130,7 +140,8 @@ class CurriculumConfig:
         default=None,
         metadata={
             "help": "Weight of what was observed before at each new observation: 1 counts all alike, 0 only "
-            "the latest (mopps 1, its code; sec 0.5, from memory; stat_sel 0.99, ours)."
+            "the latest (mopps 1, its code; sec 0.5, from memory; stat_sel 0.99, ours). rlkit: after each "
+            "step (DECAY, ours)."
         },
     )
     prior: float | None = field(
@@ -172,10 +183,33 @@ class CurriculumConfig:
         default=None,
         metadata={"help": "Weight of an easy prompt beside a normal one's 1 (pools: 0.2, prime-rl)."},
     )
+    headroom: float | None = field(
+        default=None,
+        metadata={
+            "help": "Power of 1 - mean beside the variance in what a prompt is worth to rlkit: 0 aims at a "
+            "mean of 1/2, 1 at 1/3, 2 at 1/4 (HEADROOM: ours)."
+        },
+    )
+    explore_share: float | None = field(
+        default=None,
+        metadata={"help": "Share of a batch that rlkit takes in the stream's order (EXPLORE: ours)."},
+    )
+    repeat_gap: int | None = field(
+        default=None,
+        metadata={"help": "Steps that a prompt waits before rlkit may take it again (GAP: ours)."},
+    )
+    group_cost: float | None = field(
+        default=None,
+        metadata={
+            "help": "What a group costs rlkit beside its completions, in completions of mean length a "
+            "completion (1: ours)."
+        },
+    )
     value_backbone: str | None = field(
         default=None,
         metadata={
-            "help": "What the value model sees: policy (its last hidden state) or text (hashed words)."
+            "help": "What the value model sees: policy (its last hidden state), linear (the same, with a "
+            "head in closed form) or text (hashed words)."
         },
     )
     value_hidden: int | None = field(default=None, metadata={"help": "Hidden units of the value head."})

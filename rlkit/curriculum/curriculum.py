@@ -115,7 +115,7 @@ class Curriculum:
     def propose(self, num: int, exclude: np.ndarray) -> Proposal:
         """Scores the next candidates of the stream, outside of `exclude`, and chooses `num` of them."""
         start = time.perf_counter()
-        candidate_N = self._candidates(self.candidates * num, exclude)
+        candidate_N = self._candidates(num, exclude)
         prediction = self.estimator.predict(candidate_N)
         chosen = self.selector(prediction, num, self._rng)
         return Proposal(
@@ -123,13 +123,15 @@ class Curriculum:
         )
 
     def _candidates(self, num: int, exclude: np.ndarray) -> np.ndarray:
-        """The next prompts of the stream that are admitted; where those run out, the least bad of the others.
+        """The next prompts of the stream that are admitted, `candidates` for each of `num` places.
 
-        Least bad is the most probable to be admitted, and of equals the one with the most variance predicted.
+        Where there are fewer than `num`, the least bad of the others: the most probable to be admitted, and
+        of equals the one with the most variance predicted.
         """
+        wanted = self.candidates * num
         if self.admission is None:
-            return self.pool.draw(num, exclude)
-        index_N, others, probability = self.pool.draw_admitted(num, exclude, self.admission, self._rng)
+            return self.pool.draw(wanted, exclude)
+        index_N, others, probability = self.pool.draw_admitted(wanted, exclude, self.admission, self._rng)
         forced = others[:0]
         if len(index_N) < num and len(others):
             order = np.lexsort((-self.estimator.predict(others).variance_N, -probability))

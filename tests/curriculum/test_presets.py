@@ -82,7 +82,7 @@ OTHERWISE = {
     **dict.fromkeys(("value_steps", "value_buffer"), 7),
     **dict.fromkeys(("oversample", "prior", "target_start", "target_step", "target_slope"), 3.0),
     **{"fill": "error", "subset": "easy", "value_backbone": "text", "band_high": 0.9},
-    **{"value_learning_rate": 0.1},
+    **{"value_learning_rate": 0.1, "headroom": 3.0, "explore_share": 0.3, "repeat_gap": 7, "group_cost": 3.0},
 }
 """A value of each number that no preset has by itself."""
 
@@ -91,9 +91,11 @@ OTHERWISE = {
     ("name", "field"), [(name, field) for name in PRESETS for field in PRESETS[name].numbers]
 )
 def test_each_number_reaches_the_part_it_is_of(name, field):
-    changed = build_curriculum(CurriculumConfig(name, **{field: OTHERWISE[field]}))
-    plain = make_up(build_curriculum(name))
-    assert make_up(changed) != plain == make_up(build_curriculum(name))
+    # The head that has all of the value model's numbers.
+    backbone = {"value_backbone": "policy"} if field.startswith("value_") else {}
+    changed = build_curriculum(CurriculumConfig(name, **{**backbone, field: OTHERWISE[field]}))
+    plain = make_up(build_curriculum(CurriculumConfig(name, **backbone)))
+    assert make_up(changed) != plain == make_up(build_curriculum(CurriculumConfig(name, **backbone)))
 
 
 def make_up(curriculum) -> str:
@@ -104,8 +106,9 @@ def make_up(curriculum) -> str:
         if name not in ("admission", "_preset_numbers")
     }
     estimator = getattr(curriculum.estimator, "__dict__", {})
-    head = getattr(estimator.get("_head"), "__dict__", {})
-    return re.sub(r"0x[0-9A-Fa-f]+", "", repr((parts, estimator, head)))
+    value_model = getattr(estimator.get("value_model"), "__dict__", estimator)
+    head = getattr(value_model.get("_head"), "__dict__", {})
+    return re.sub(r"0x[0-9A-Fa-f]+", "", repr((parts, estimator, value_model, head)))
 
 
 def test_numbers_set_by_hand_win_over_the_presets():
