@@ -141,7 +141,7 @@ class CurriculumConfig:
         metadata={
             "help": "Weight of what was observed before at each new observation: 1 counts all alike, 0 only "
             "the latest (mopps 1, its code; sec 0.5, from memory; stat_sel 0.99, ours). rlkit: after each "
-            "step (DECAY, ours)."
+            "step (0.8, ours)."
         },
     )
     prior: float | None = field(
@@ -187,16 +187,16 @@ class CurriculumConfig:
         default=None,
         metadata={
             "help": "Power of 1 - mean beside the variance in what a prompt is worth to rlkit: 0 aims at a "
-            "mean of 1/2, 1 at 1/3, 2 at 1/4 (HEADROOM: ours)."
+            "mean of 1/2, 1 at 1/3, 2 at 1/4 (1: ours)."
         },
     )
     explore_share: float | None = field(
         default=None,
-        metadata={"help": "Share of a batch that rlkit takes in the stream's order (EXPLORE: ours)."},
+        metadata={"help": "Share of a batch that rlkit takes in the stream's order (0.25: ours)."},
     )
     repeat_gap: int | None = field(
         default=None,
-        metadata={"help": "Steps that a prompt waits before rlkit may take it again (GAP: ours)."},
+        metadata={"help": "Steps that a prompt waits before rlkit may take it again (2: ours)."},
     )
     group_cost: float | None = field(
         default=None,

@@ -43,7 +43,7 @@ def teach(fused, index, signal_PG, step=0, length=5) -> None:
 
 def expected(fused, index, success, failure):
     """Mean, E[p(1-p)] and sd of Beta(strength v + S, strength (1 - v) + F)."""
-    v = fused.value_model.predict(np.array([index])).mean_N[0]
+    v = fused.scale.share(fused.value_model.predict(np.array([index])).mean_N)[0]
     a, b = fused.strength * v + success, fused.strength * (1 - v) + failure
     total = a + b
     spread = a * b / (total * (total + 1))
@@ -79,32 +79,15 @@ def test_counts_fall_by_age_in_steps_visited_or_not(scale):
     teach(fused, [5], signal([1, 0, 1, 0]), step=1)
     # Step 2 comes: prompt 2 was counted two steps ago, prompt 5 one.
     for index, success, failure in [(2, 3 / 4, 1 / 4), (5, 1.0, 1.0), (7, 0.0, 0.0)]:
-        mean, spread, error = expected(bound_as_shares(fused), index, success, failure)
+        mean, spread, error = expected(fused, index, success, failure)
         prediction = fused.predict(np.array([index]))
         width = scale.high - scale.low
         np.testing.assert_allclose(prediction.mean_N, scale.low + width * mean)
         np.testing.assert_allclose(prediction.variance_N, width**2 * spread)
         np.testing.assert_allclose(prediction.error_N, width * error)
     teach(fused, [2], signal([0, 0, 0, 0]), step=3)
-    mean, *_ = expected(bound_as_shares(fused), 2, 3 / 16, 1 / 16 + 4 / 2)
+    mean, *_ = expected(fused, 2, 3 / 16, 1 / 16 + 4 / 2)
     np.testing.assert_allclose(fused.scale.share(fused.predict(np.array([2])).mean_N), mean)
-
-
-def bound_as_shares(fused):
-    """The same, with a value model that answers in shares."""
-
-    class Shares:
-        strength = fused.strength
-
-        class value_model:
-            @staticmethod
-            def predict(index):
-                prediction = fused.value_model.predict(index)
-                return type(prediction)(
-                    fused.scale.share(prediction.mean_N), prediction.variance_N, prediction.error_N
-                )
-
-    return Shares
 
 
 def test_unscorable_groups_leave_the_posterior_alone():

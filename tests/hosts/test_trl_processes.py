@@ -21,6 +21,7 @@ JOBS = {
     "uniform": ({"curriculum": "uniform"}, 4, 16, STEPS),
     "dapo": ({"curriculum": "dapo"}, 4, 16, SAVING),
     "pcl": ({"curriculum": "pcl"}, 4, 16, SAVING),
+    "rlkit": ({"curriculum": "rlkit", "candidates": 2}, 4, 16, SAVING),
     "greso": ({"curriculum": "greso"}, 4, 16, SAVING),
     "mopps": ({"curriculum": "mopps", "candidates": 4}, 4, 16, STEPS),
     "sec": ({"curriculum": "sec"}, 4, 16, STEPS),
@@ -40,7 +41,7 @@ JOBS = {
     # The filter keeps an odd number, and an odd number of groups of three cannot be shared equally.
     "odd-refill": ({"curriculum": "odf", "band_low": 0.3, "band_high": 0.6}, 3, 18, STEPS),
 }
-RESUMED = ("dapo", "greso", "pcl", "cycle")
+RESUMED = ("dapo", "greso", "pcl", "rlkit", "cycle")
 
 
 def launch(num_processes, folder, names, resume=None):

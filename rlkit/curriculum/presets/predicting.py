@@ -62,7 +62,7 @@ PREDICTING: dict[str, Preset] = {
             **ONE_ROUND,
             "candidates": 8,
             "headroom": 1.0,
-            "explore_share": 0.0,
+            "explore_share": 0.25,
             "repeat_gap": 2,
             "decay": 0.8,
             "group_cost": 1.0,
