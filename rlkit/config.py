@@ -21,16 +21,8 @@ SHARES = (
     "explore_share",
 )
 ABOVE_ZERO = ("value_learning_rate", "subset_share", "prior", "category_temperature", "target_slope")
-NOT_NEGATIVE = (
-    "warmup_filter_steps",
-    "revision_pass",
-    "target_step",
-    "hard_weight",
-    "easy_weight",
-    "headroom",
-    "repeat_gap",
-    "group_cost",
-)
+NOT_NEGATIVE = ("warmup_filter_steps", "revision_pass", "target_step", "hard_weight", "easy_weight")
+NOT_NEGATIVE += ("headroom", "repeat_gap", "group_cost")
 
 
 @dataclass
@@ -140,8 +132,8 @@ class CurriculumConfig:
         default=None,
         metadata={
             "help": "Weight of what was observed before at each new observation: 1 counts all alike, 0 only "
-            "the latest (mopps 1, its code; sec 0.5, from memory; stat_sel 0.99, ours). rlkit: after each "
-            "step (0.8, ours)."
+            "the latest (mopps 1, its code; sec 0.5, from memory; stat_sel 0.99, ours); rlkit: at each step "
+            "(0.8, ours)."
         },
     )
     prior: float | None = field(
@@ -200,10 +192,7 @@ class CurriculumConfig:
     )
     group_cost: float | None = field(
         default=None,
-        metadata={
-            "help": "What a group costs rlkit beside its completions, in completions of mean length a "
-            "completion (1: ours)."
-        },
+        metadata={"help": "Cost of a completion beside its tokens, in mean lengths (rlkit 1: ours)."},
     )
     value_backbone: str | None = field(
         default=None,

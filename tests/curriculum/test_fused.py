@@ -134,7 +134,7 @@ def test_graded_rewards_are_chosen_by_variance_not_by_the_mean():
         def features(self, index_N):
             return np.eye(3, dtype=np.float32)[flips[index_N].astype(int)]
 
-    curriculum = build_curriculum(CurriculumConfig("rlkit", headroom=0.0))
+    curriculum = build_curriculum(CurriculumConfig("rlkit", headroom=0.0, explore_share=0.0))
     curriculum.bind(pool, Kinds(), 8)
     for _ in range(15):
         proposal = curriculum.propose(8, np.empty(0, dtype=int))
