@@ -188,7 +188,7 @@ class CurriculumConfig:
     )
     repeat_gap: int | None = field(
         default=None,
-        metadata={"help": "Steps that a prompt waits before rlkit may take it again (2: ours)."},
+        metadata={"help": "Steps that a prompt waits before rlkit may take it again (0: ours)."},
     )
     group_cost: float | None = field(
         default=None,

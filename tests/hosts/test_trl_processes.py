@@ -21,7 +21,7 @@ JOBS = {
     "uniform": ({"curriculum": "uniform"}, 4, 16, STEPS),
     "dapo": ({"curriculum": "dapo"}, 4, 16, SAVING),
     "pcl": ({"curriculum": "pcl"}, 4, 16, SAVING),
-    "rlkit": ({"curriculum": "rlkit", "candidates": 2}, 4, 16, SAVING),
+    "rlkit": ({"curriculum": "rlkit", "candidates": 2, "repeat_gap": 1}, 4, 16, SAVING),
     "greso": ({"curriculum": "greso"}, 4, 16, SAVING),
     "mopps": ({"curriculum": "mopps", "candidates": 4}, 4, 16, STEPS),
     "sec": ({"curriculum": "sec"}, 4, 16, STEPS),

@@ -57,13 +57,13 @@ PREDICTING: dict[str, Preset] = {
         rule="a value model as the prior of each prompt's discounted Beta posterior; take the set with the "
         "most variance * (1 - mean) a token",
         paper="ours",
-        # Chosen on the addition task's warm starts 0 to 2 (LOG.md); group_cost is a guess.
+        # Ours: chosen on the addition task's warm starts 0 to 2 (LOG.md); group_cost is a guess.
         numbers={
             **ONE_ROUND,
             "candidates": 8,
             "headroom": 1.0,
             "explore_share": 0.25,
-            "repeat_gap": 2,
+            "repeat_gap": 0,
             "decay": 0.8,
             "group_cost": 1.0,
             **VALUE_MODEL,
