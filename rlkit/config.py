@@ -6,8 +6,8 @@ from typing import Any
 from rlkit.budget import parse_budget
 
 FILLS = ("top_up", "shrink", "error")
-BACKBONES = ("policy", "text")
 ALLOCATION_NAMES = ("equal", "knapsack", "vip", "cures")
+BACKBONES = ("policy", "linear", "text")
 SUBSETS = ("hard", "medium", "easy", "random")
 SHARES = (
     "variance_floor",
@@ -20,6 +20,7 @@ SHARES = (
     "skip_step",
     "skip_target",
     "bank_momentum",
+    "explore_share",
 )
 AT_LEAST_ONE = (
     "candidates",
@@ -49,6 +50,9 @@ NOT_NEGATIVE = (
     "easy_weight",
     "judgement_memory",
     "judgement_weight",
+    "headroom",
+    "repeat_gap",
+    "group_cost",
 )
 
 
@@ -159,7 +163,8 @@ class CurriculumConfig:
         default=None,
         metadata={
             "help": "Weight of what was observed before at each new observation: 1 counts all alike, 0 only "
-            "the latest (mopps 1, its code; sec 0.5, from memory; stat_sel 0.99, ours)."
+            "the latest (mopps 1, its code; sec 0.5, from memory; stat_sel 0.99, ours); rlkit: at each step "
+            "(0.8, ours)."
         },
     )
     prior: float | None = field(
@@ -244,10 +249,30 @@ class CurriculumConfig:
             "range (dots: 0.001, its code)."
         },
     )
+    headroom: float | None = field(
+        default=None,
+        metadata={
+            "help": "Power of 1 - mean beside the variance in what a prompt is worth to rlkit: 0 aims at a "
+            "mean of 1/2, 1 at 1/3, 2 at 1/4 (1: ours)."
+        },
+    )
+    explore_share: float | None = field(
+        default=None,
+        metadata={"help": "Share of a batch that rlkit takes in the stream's order (0.25: ours)."},
+    )
+    repeat_gap: int | None = field(
+        default=None,
+        metadata={"help": "Steps that a prompt waits before rlkit may take it again (0: ours)."},
+    )
+    group_cost: float | None = field(
+        default=None,
+        metadata={"help": "Cost of a completion beside its tokens, in mean lengths (rlkit 1: ours)."},
+    )
     value_backbone: str | None = field(
         default=None,
         metadata={
-            "help": "What the value model sees: policy (its last hidden state) or text (hashed words)."
+            "help": "What the value model sees: policy (its last hidden state), linear (the same, with a "
+            "head in closed form) or text (hashed words)."
         },
     )
     value_hidden: int | None = field(

@@ -16,12 +16,14 @@ INFORMATIVE_VARIANCE = 1e-6
 class Prediction:
     """What an estimator expects of prompts that it may never have seen.
 
-    `mean_N` and `variance_N` are of the signal within a group; `error_N` is the standard error of `mean_N`.
+    `mean_N` and `variance_N` are of the signal within a group; `error_N` is the standard error of `mean_N`;
+    `length_N` is of a completion, in tokens, None where the estimator does not predict it.
     """
 
     mean_N: np.ndarray
     variance_N: np.ndarray
     error_N: np.ndarray
+    length_N: np.ndarray | None = None
 
     @classmethod
     def neutral(cls, num_prompts: int) -> "Prediction":
@@ -31,7 +33,10 @@ class Prediction:
         )
 
     def take(self, positions: np.ndarray) -> "Prediction":
-        return Prediction(self.mean_N[positions], self.variance_N[positions], self.error_N[positions])
+        length_N = None if self.length_N is None else self.length_N[positions]
+        return Prediction(
+            self.mean_N[positions], self.variance_N[positions], self.error_N[positions], length_N
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ from rlkit.config import BACKBONES, FILLS, CurriculumConfig
             "target (1.0) must lie between 0 and 1 for curriculum='adarft'",
         ),
         ({"fill": "drop"}, "fill ('drop') must be one of top_up, shrink, error"),
-        ({"value_backbone": "bert"}, "value_backbone ('bert') must be one of policy, text"),
+        ({"value_backbone": "bert"}, "value_backbone ('bert') must be one of policy, linear, text"),
         ({"target": 50.0}, "target (50.0) must lie in 0 to 1: it is a share of the range"),
         ({"band_low": -0.1}, "band_low (-0.1) must lie in 0 to 1"),
         ({"band_high": 80.0}, "band_high (80.0) must lie in 0 to 1"),

@@ -156,7 +156,7 @@ class Curriculum:
         start = time.perf_counter()
         if isinstance(self.shelf, Waiting):
             exclude = np.union1d(exclude, self.shelf.index)
-        candidate_N = self._candidates(self.candidates * num, exclude)
+        candidate_N = self._candidates(num, exclude)
         prediction = self.estimator.predict(candidate_N)
         chosen = self.selector(prediction, num, self._rng)
         prediction = prediction.take(chosen)
@@ -195,17 +195,19 @@ class Curriculum:
         return self.shelf.draw(num, exclude, self._rng) if isinstance(self.shelf, Replay) else Groups.empty()
 
     def _candidates(self, num: int, exclude: np.ndarray) -> np.ndarray:
-        """The next prompts of the stream that are admitted; where those run out, the least bad of the others.
+        """The next prompts of the stream that are admitted, `candidates` for each of `num` places.
 
-        Least bad is the most probable to be admitted, and of equals the one with the most variance predicted.
+        Where there are fewer than `num`, the least bad of the others: the most probable to be admitted, and
+        of equals the one with the most variance predicted.
         """
+        wanted = self.candidates * num
         if self.recall is not None and len(exclude):
-            recalled = self.recall(num, exclude)
-            rest = self.pool.draw(num - len(recalled), np.concatenate([exclude, recalled]))
+            recalled = self.recall(wanted, exclude)
+            rest = self.pool.draw(wanted - len(recalled), np.concatenate([exclude, recalled]))
             return np.concatenate([recalled, rest])
         if self.admission is None:
-            return self.pool.draw(num, exclude)
-        index_N, others, probability = self.pool.draw_admitted(num, exclude, self.admission, self._rng)
+            return self.pool.draw(wanted, exclude)
+        index_N, others, probability = self.pool.draw_admitted(wanted, exclude, self.admission, self._rng)
         forced = others[:0]
         if len(index_N) < num and len(others):
             order = np.lexsort((-self.estimator.predict(others).variance_N, -probability))

@@ -16,7 +16,6 @@ import torch
 from accelerate.utils import broadcast_object_list, gather_object
 from peft import PeftModel
 from trl.trainer.grpo_trainer import GRPOTrainer
-from trl.trainer.utils import pad
 
 from rlkit.hosts.judgements import Judgements
 from rlkit.hosts.kept import Completion, KeptCompletions
@@ -270,12 +269,21 @@ def _last_hidden_states(trainer: Any, token_ids: list[list[int]]) -> torch.Tenso
     model.eval()
     try:
         for start in range(0, len(token_ids), chunk):
-            ids = [torch.tensor(prompt) for prompt in token_ids[start : start + chunk]]
-            mask = pad([torch.ones_like(prompt) for prompt in ids], padding_value=0, padding_side="left")
-            tokens = pad(ids, padding_value=trainer._tokenizer.pad_token_id, padding_side="left")
+            tokens, mask = _left_padded(token_ids[start : start + chunk], trainer._tokenizer.pad_token_id)
             with trainer.accelerator.autocast():
                 output = decoder(input_ids=tokens.to(device), attention_mask=mask.to(device), use_cache=False)
             states.append(output.last_hidden_state[:, -1].float())
     finally:
         model.train()
     return torch.cat(states)
+
+
+def _left_padded(token_ids: list[list[int]], padding: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens and mask, (N, T) each. TRL's `pad` wants a tensor a prompt, which costs more than this."""
+    width = max(map(len, token_ids))
+    tokens_NT = np.full((len(token_ids), width), padding)
+    mask_NT = np.zeros_like(tokens_NT)
+    for row, ids in enumerate(token_ids):
+        tokens_NT[row, width - len(ids) :] = ids
+        mask_NT[row, width - len(ids) :] = 1
+    return torch.from_numpy(tokens_NT), torch.from_numpy(mask_NT)

@@ -90,6 +90,7 @@ OTHERWISE = {
     **{"judgement_weight": 0.3, "judgement_memory": 7, "judgement_length": 7},
     **{"value_learning_rate": 0.1, "bank_momentum": 0.6, "allocation": "cures"},
     **dict.fromkeys(("screen", "shelf_size", "max_age"), 3),
+    **{"headroom": 3.0, "explore_share": 0.3, "repeat_gap": 7, "group_cost": 3.0},
 }
 """A value of each number that no preset has by itself."""
 
@@ -98,9 +99,11 @@ OTHERWISE = {
     ("name", "field"), [(name, field) for name in PRESETS for field in PRESETS[name].numbers]
 )
 def test_each_number_reaches_the_part_it_is_of(name, field):
-    changed = build_curriculum(CurriculumConfig(name, **{field: OTHERWISE[field]}))
-    plain = make_up(build_curriculum(name))
-    assert make_up(changed) != plain == make_up(build_curriculum(name))
+    # The head that has all of the value model's numbers.
+    backbone = {"value_backbone": "policy"} if field.startswith("value_") else {}
+    changed = build_curriculum(CurriculumConfig(name, **{**backbone, field: OTHERWISE[field]}))
+    plain = make_up(build_curriculum(CurriculumConfig(name, **backbone)))
+    assert make_up(changed) != plain == make_up(build_curriculum(CurriculumConfig(name, **backbone)))
 
 
 def make_up(curriculum) -> str:
@@ -111,9 +114,10 @@ def make_up(curriculum) -> str:
         if name not in ("admission", "_preset_numbers")
     }
     estimator = getattr(curriculum.estimator, "__dict__", {})
-    head = getattr(estimator.get("_head"), "__dict__", {})
     shelf = getattr(curriculum.shelf, "__dict__", {})
-    return re.sub(r"0x[0-9A-Fa-f]+", "", repr((parts, estimator, head, shelf)))
+    value_model = getattr(estimator.get("value_model"), "__dict__", estimator)
+    head = getattr(value_model.get("_head"), "__dict__", {})
+    return re.sub(r"0x[0-9A-Fa-f]+", "", repr((parts, estimator, value_model, head, shelf)))
 
 
 def test_numbers_set_by_hand_win_over_the_presets():

@@ -1,12 +1,14 @@
 """Guards the selectors: a published order on known numbers, a choice that is a subset and repeats."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkit.curriculum.scale import Scale
-from rlkit.curriculum.selectors import in_order, most_varied, nearest, softmax, thompson
+from rlkit.curriculum.selectors import in_order, most_gain, most_varied, nearest, softmax, thompson
 from rlkit.types import Prediction
 
 
@@ -56,7 +58,7 @@ def test_in_order_is_the_head_of_the_stream():
     np.testing.assert_array_equal(in_order(predicted([0.9]), 2, rng), [0])
 
 
-@pytest.mark.parametrize("select", [in_order, most_varied, nearest, softmax, thompson])
+@pytest.mark.parametrize("select", [in_order, most_gain, most_varied, nearest, softmax, thompson])
 @given(means=st.lists(st.floats(0, 1), max_size=30), num=st.integers(0, 40), seed=st.integers(0, 3))
 def test_a_choice_is_distinct_candidates_as_many_as_there_are_and_deterministic(select, means, num, seed):
     chosen = select(predicted(means), num, np.random.default_rng(seed))
@@ -130,3 +132,57 @@ def test_softmax_looks_at_shares_of_the_signals_range():
     prediction = scale.prediction(np.array([0.9, 0.41, 0.2]), np.ones(3), np.ones(3))
     chosen = softmax(prediction, 2, np.random.default_rng(0), target=0.4, scale=scale)
     np.testing.assert_array_equal(chosen, [1, 2])  # a step of 0.1 is a hundred temperatures
+
+
+def costing(variances, means, lengths) -> Prediction:
+    columns = (
+        np.asarray(column, dtype=float) for column in (means, variances, np.zeros(len(means)), lengths)
+    )
+    return Prediction(*columns)
+
+
+@pytest.mark.parametrize(
+    ("headroom", "chosen"),
+    # p(1-p)(1-p)^h of .9, .3, .5, .2: .09 .21 .25 .16; .009 .147 .125 .128; .0009 .1029 .0625 .1024.
+    [(0.0, [2, 1]), (1.0, [1, 3]), (2.0, [1, 3])],
+)
+def test_most_gain_by_hand(headroom, chosen):
+    rng = np.random.default_rng(0)
+    prediction = predicted([0.9, 0.3, 0.5, 0.2])
+    np.testing.assert_array_equal(most_gain(prediction, 2, rng, headroom=headroom), chosen)
+
+
+def test_most_gain_looks_at_the_variance_where_means_are_alike():
+    prediction = costing([0.01, 0.25, 0.1], [0.5, 0.5, 0.5], [1, 1, 1])
+    assert most_gain(prediction, 1, np.random.default_rng(0)).tolist() == [1]
+
+
+def test_most_gain_keeps_a_share_in_the_order_of_the_stream():
+    prediction = predicted([0.99, 0.98, 0.5, 0.4, 0.3, 0.97])
+    chosen = most_gain(prediction, 4, np.random.default_rng(0), explore_share=0.5)
+    np.testing.assert_array_equal(chosen, [0, 1, 4, 3])
+
+
+def test_most_gain_on_another_range_is_the_same_choice():
+    means = np.array([0.9, 0.3, 0.5, 0.2])
+    wide = Prediction(-1 + 4 * means, 16 * means * (1 - means), np.zeros(4))
+    chosen = most_gain(wide, 2, np.random.default_rng(0), scale=Scale(-1.0, 3.0))
+    np.testing.assert_array_equal(chosen, [1, 3])
+
+
+@given(
+    rows=st.lists(st.tuples(st.floats(0.01, 0.25), st.floats(1, 50)), min_size=1, max_size=7),
+    num=st.integers(1, 4),
+    group_cost=st.floats(0, 3),
+)
+def test_most_gain_is_the_set_of_the_best_ratio(rows, num, group_cost):
+    variances, lengths = np.transpose(rows)
+    prediction = costing(variances, np.zeros(len(rows)), lengths)
+    chosen = most_gain(prediction, num, np.random.default_rng(0), group_cost=group_cost)
+    cost = group_cost * lengths.mean() + lengths
+
+    def ratio(chosen):
+        return variances[list(chosen)].sum() / cost[list(chosen)].sum()
+
+    best = max(map(ratio, combinations(range(len(rows)), min(num, len(rows)))))
+    assert ratio(chosen) == pytest.approx(best, rel=1e-6)

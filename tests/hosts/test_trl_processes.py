@@ -24,6 +24,7 @@ JOBS = {
     "uniform": ({"curriculum": "uniform"}, 4, 16, STEPS),
     "dapo": ({"curriculum": "dapo"}, 4, 16, SAVING),
     "pcl": ({"curriculum": "pcl"}, 4, 16, SAVING),
+    "rlkit": ({"curriculum": "rlkit", "candidates": 2, "repeat_gap": 1}, 4, 16, SAVING),
     "greso": ({"curriculum": "greso"}, 4, 16, SAVING),
     "mopps": ({"curriculum": "mopps", "candidates": 4}, 4, 16, STEPS),
     "sec": ({"curriculum": "sec"}, 4, 16, STEPS),
@@ -51,7 +52,7 @@ JOBS = {
     "odd-refill": ({"curriculum": "odf", "band_low": 0.3, "band_high": 0.6}, 3, 18, STEPS),
 }
 CYCLES = ("cycle", "metis-cycle")
-RESUMED = ("dapo", "greso", "pcl", "dots", "ssb", "speed", "metis", *CYCLES)
+RESUMED = ("dapo", "greso", "pcl", "rlkit", "dots", "ssb", "speed", "metis", *CYCLES)
 
 
 def launch(num_processes, folder, names, resume=None):

@@ -12,7 +12,6 @@ reference as told by the others, in place of beforehand from the rollouts of oth
 released code's line fitted to the references' own predictions.
 """
 
-from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -67,7 +66,8 @@ class Dots:
         """The error is that of a mean of coin flips, weighted as the references are."""
         reference_R = self._reference_R
         if not len(reference_R):
-            return self.scale.prediction(*astuple(Prediction.neutral(len(index_N))))
+            neutral = Prediction.neutral(len(index_N))
+            return self.scale.prediction(neutral.mean_N, neutral.variance_N, neutral.error_N)
         # One call for both: the policy must be the same.
         features = self._senses.features(np.concatenate([reference_R, index_N]))
         self._index_N, self._features = index_N, features

@@ -3,10 +3,11 @@
     mean = sigmoid(a),  dispersion = sigmoid(b),  variance = mean * (1 - mean) * dispersion
 
 (a, b) comes from a head over a backbone's features of the prompt: an MLP on the policy's hidden state
-(`mlp_head.py`), or ridge regression on the prompt's text (`text_head.py`), which fits mean and variance
-directly, kept inside what some (a, b) could give. Binary rewards have dispersion 1; graded rewards have less,
-and there aiming at the most variance differs from aiming at a mean of one half. It trains only on groups that
-were graded anyway, and keeps the features of recent ones to learn from them again.
+(`mlp_head.py`), or ridge regression on that state (`linear_head.py`) or on the prompt's text
+(`text_head.py`), which fit mean and variance directly, kept inside what some (a, b) could give. Binary
+rewards have dispersion 1; graded rewards have less, and there aiming at the most variance differs from
+aiming at a mean of one half. It trains only on groups that were graded anyway, and keeps the features of
+recent ones, or their moments, to learn from them again.
 """
 
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from rlkit.curriculum.estimators import Senses
+from rlkit.curriculum.estimators.linear_head import LinearHead
 from rlkit.curriculum.estimators.positions import positions_among
 from rlkit.curriculum.estimators.text_head import TextHead
 from rlkit.pool import PromptPool
@@ -44,8 +46,8 @@ class ValueModel:
 
     Args:
         backbone: "policy", the policy's last hidden state at the end of the prompt (one prefill a candidate),
-            or "text", hashed words (no model).
-        hidden, learning_rate, steps, buffer: of the policy backbone's head (`MlpHead`); "text" has none.
+            "linear", the same with a head in closed form, or "text", hashed words (no model).
+        hidden, learning_rate, steps, buffer: of the policy backbone's head (`MlpHead`); the others have none.
         signal_min, signal_max: the signal's range, mapped to 0..1 inside.
         seed: of the head's initial weights, or of which groups it learns from again.
     """
@@ -78,7 +80,7 @@ class ValueModel:
         return Prediction(
             mean_N * self.signal_range + self.signal_min,
             variance_N * self.signal_range**2,
-            np.full(len(index_N), np.sqrt(self._squared_error) * self.signal_range),
+            np.full(len(index_N), self.error),
         )
 
     def observe(self, groups: Groups, prediction: Prediction) -> None:
@@ -89,10 +91,14 @@ class ValueModel:
         mean = np.clip((groups.mean_P[scored] - self.signal_min) / self.signal_range, 0, 1)
         variance = groups.variance_P[scored] / self.signal_range**2
         self._track_error(prediction, mean, variance, count, scored)
-        features = self._head.take(self._features, positions_among(self._index_N, groups.index_P[scored]))
+        features = self._head.take(self._features, self.positions(groups.index_P[scored]))
         # One completion has no variance of its own; weight count - 1 leaves it out of the dispersion's loss.
         unbiased = variance * count / np.maximum(count - 1, 1)
         self._head.learn(features, mean, unbiased, count)
+
+    def positions(self, index_P: np.ndarray) -> np.ndarray:
+        """Where these prompts stand among those last predicted."""
+        return positions_among(self._index_N, index_P)
 
     def _track_error(self, prediction, mean, variance, count, scored) -> None:
         """Running mean squared error of the mean, less what the group's own sampling noise explains."""
@@ -100,6 +106,11 @@ class ValueModel:
         excess = np.mean((mean - mean_hat) ** 2 - variance / np.maximum(count - 1, 1))
         latest = max(float(excess), 1e-4)
         self._squared_error = ERROR_MEMORY * self._squared_error + (1 - ERROR_MEMORY) * latest
+
+    @property
+    def error(self) -> float:
+        """Running error of the predicted mean, on the signal's scale."""
+        return float(np.sqrt(self._squared_error)) * self.signal_range
 
     def metrics(self) -> dict[str, float]:
         return {"value_model/loss": self._head.loss, "value_model/error": float(np.sqrt(self._squared_error))}
@@ -128,7 +139,9 @@ class ValueModel:
 def _make_head(backbone: str, hidden: int, learning_rate: float, steps: int, buffer: int, seed: int) -> Head:
     if backbone == "text":
         return TextHead(seed)
-    # torch loads here: the text backbone runs on NumPy alone.
+    if backbone == "linear":
+        return LinearHead(seed)
+    # torch loads here: the other backbones run on NumPy alone.
     from rlkit.curriculum.estimators.mlp_head import MlpHead
 
     return MlpHead(hidden, learning_rate, steps, buffer, seed)
