@@ -3,57 +3,7 @@
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from rlkit.budget import parse_budget
-
-FILLS = ("top_up", "shrink", "error")
-ALLOCATION_NAMES = ("equal", "knapsack", "vip", "cures")
-BACKBONES = ("policy", "linear", "text")
-SUBSETS = ("hard", "medium", "easy", "random")
-SHARES = (
-    "variance_floor",
-    "warmup_variance_floor",
-    "mastered",
-    "unsolved",
-    "floor",
-    "decay",
-    "skip_base",
-    "skip_step",
-    "skip_target",
-    "bank_momentum",
-    "explore_share",
-)
-AT_LEAST_ONE = (
-    "candidates",
-    "max_rounds",
-    "value_hidden",
-    "value_steps",
-    "value_buffer",
-    "shelf_size",
-    "max_age",
-    "reference_steps",
-    "judgement_length",
-)
-ABOVE_ZERO = (
-    "value_learning_rate",
-    "subset_share",
-    "prior",
-    "category_temperature",
-    "target_slope",
-    "references",
-    "selection_temperature",
-)
-NOT_NEGATIVE = (
-    "warmup_filter_steps",
-    "revision_pass",
-    "target_step",
-    "hard_weight",
-    "easy_weight",
-    "judgement_memory",
-    "judgement_weight",
-    "headroom",
-    "repeat_gap",
-    "group_cost",
-)
+from rlkit.limits import CHOICES, check_choices, check_limits, check_together
 
 
 @dataclass
@@ -126,7 +76,10 @@ class CurriculumConfig:
     )
     subset: str | None = field(
         default=None,
-        metadata={"help": "Which prompts by their pass_rate hard_examples trains on: " + ", ".join(SUBSETS)},
+        metadata={
+            "help": "Which prompts by their pass_rate hard_examples trains on: "
+            + ", ".join(CHOICES["subset"])
+        },
     )
     subset_share: float | None = field(
         default=None, metadata={"help": "Share of the pool in the subset (hard_examples: 0.1, its paper)."}
@@ -321,67 +274,9 @@ class CurriculumConfig:
 
     def validate(self) -> None:
         """Raises ValueError that names the field, its value and the remedy."""
-        for name in AT_LEAST_ONE:
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} ({value}) must be at least 1")
-        for name in ("target", "band_low", "band_high"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise ValueError(
-                    f"{name} ({value}) must lie in 0 to 1: it is a share of the range from signal_min to "
-                    "signal_max"
-                )
-        for name in SHARES:
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise ValueError(f"{name} ({value}) must lie in 0 to 1")
-        for name in ABOVE_ZERO:
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ValueError(f"{name} ({value}) must be above 0")
-        for name in NOT_NEGATIVE:
-            value = getattr(self, name)
-            if value is not None and value < 0:
-                raise ValueError(f"{name} ({value}) must be at least 0")
-        if self.oversample is not None and self.oversample < 1:
-            raise ValueError(
-                f"oversample ({self.oversample}) must be at least 1: a round is at least one batch"
-            )
-        if self.target_start is not None and not 0 <= self.target_start <= 100:
-            raise ValueError(f"target_start ({self.target_start}) must lie in 0 to 100, easy to hard")
-        if self.subset_share is not None and self.subset_share > 1:
-            raise ValueError(f"subset_share ({self.subset_share}) must be above 0 and at most 1")
-        if self.curriculum == "adarft" and self.target in (0.0, 1.0):
-            raise ValueError(
-                f"target ({self.target}) must lie between 0 and 1 for curriculum='adarft': at an end of the "
-                "range the mean signal can leave it on one side only"
-            )
-        if self.subset is not None and self.subset not in SUBSETS:
-            raise ValueError(f"subset ({self.subset!r}) must be one of {', '.join(SUBSETS)}")
-        if self.screen is not None and self.screen < 2:
-            raise ValueError(
-                f"screen ({self.screen}) must be at least 2: one completion differs from nothing"
-            )
-        if self.fill is not None and self.fill not in FILLS:
-            raise ValueError(f"fill ({self.fill!r}) must be one of {', '.join(FILLS)}")
-        if self.allocation is not None and self.allocation not in ALLOCATION_NAMES:
-            raise ValueError(f"allocation ({self.allocation!r}) must be one of {', '.join(ALLOCATION_NAMES)}")
-        if self.value_backbone is not None and self.value_backbone not in BACKBONES:
-            raise ValueError(
-                f"value_backbone ({self.value_backbone!r}) must be one of {', '.join(BACKBONES)}"
-            )
-        if self.band_low is not None and self.band_high is not None and self.band_low > self.band_high:
-            raise ValueError(
-                f"band_low ({self.band_low}) must not be above band_high ({self.band_high}); swap them"
-            )
-        if self.budget is not None:
-            parse_budget(self.budget)
-        if self.signal_max is not None and self.signal_max <= self.signal_min:
-            raise ValueError(
-                f"signal_max ({self.signal_max}) must be above signal_min ({self.signal_min}); give the "
-                "range that the reward function returns"
-            )
+        check_limits(self)
+        check_choices(self)
+        check_together(self)
 
     def numbers(self) -> dict[str, Any]:
         """What was set, without what was left to the preset."""

@@ -4,7 +4,8 @@ from dataclasses import fields
 
 import pytest
 
-from rlkit.config import BACKBONES, FILLS, CurriculumConfig
+from rlkit.config import CurriculumConfig
+from rlkit.limits import CHOICES
 
 
 @pytest.mark.parametrize(
@@ -65,8 +66,8 @@ def test_impossible_settings(settings, message):
         {"band_low": 0.5, "band_high": 0.5},
         {"band_low": 0.0, "band_high": 1.0, "target": 1.0},
         {"signal_min": -1.0, "signal_max": 1.0},
-        *({"fill": fill} for fill in FILLS),
-        *({"value_backbone": backbone} for backbone in BACKBONES),
+        *({"fill": fill} for fill in CHOICES["fill"]),
+        *({"value_backbone": backbone} for backbone in CHOICES["value_backbone"]),
     ],
 )
 def test_possible_settings(settings):

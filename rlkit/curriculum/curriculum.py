@@ -3,7 +3,6 @@
 import logging
 import math
 import time
-from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -11,12 +10,13 @@ import numpy as np
 from rlkit.budget import Budget
 from rlkit.curriculum.allocation import Allocation
 from rlkit.curriculum.calibration import Calibration
+from rlkit.curriculum.candidates import CandidateStream, Recall
 from rlkit.curriculum.estimators import Estimator, Senses
 from rlkit.curriculum.filters import KEPT, REFERENCE, WAITING, Filter
 from rlkit.curriculum.probe import Probe
 from rlkit.curriculum.selectors import Selector
 from rlkit.curriculum.shelf import Replay, Shelf, Waiting
-from rlkit.pool import MAX_LOOKS, Admission, PromptPool
+from rlkit.pool import Admission, PromptPool
 from rlkit.types import Batch, Groups, Prediction, Proposal
 
 logger = logging.getLogger(__name__)
@@ -25,9 +25,6 @@ KEEP_RATE_MEMORY = 0.8
 """Weight of the past in the running keep rate, which sizes the rounds of a filtered step."""
 
 Fill = Literal["top_up", "shrink", "error"]
-
-Recall = Callable[[int, np.ndarray], np.ndarray]
-"""From a number of prompts wanted and those excluded to pool indices, as many as there are up to that."""
 
 
 class Curriculum:
@@ -84,9 +81,9 @@ class Curriculum:
     ):
         self.estimator, self.selector, self.filter = estimator, selector, filter
         self.candidates, self.max_rounds, self.fill = candidates, max_rounds, fill
-        self.admission, self.oversample, self.probe = admission, oversample, probe
+        self.oversample, self.probe = oversample, probe
         self.warmup_filter, self.warmup_filter_steps = warmup_filter, warmup_filter_steps
-        self.screen, self.shelf, self.recall, self.allocation = screen, shelf, recall, allocation
+        self.screen, self.shelf, self.allocation = screen, shelf, allocation
         self.seed, self.name, self.signal = seed, name, signal
         self.budget = budget
         self.calibration = Calibration()
@@ -94,7 +91,7 @@ class Curriculum:
         self._preset_numbers = numbers or {}
         self._rng = np.random.default_rng(seed)
         self._keep_rate = 1.0 / oversample
-        self._admitted = {"admitted": 0, "passed_over": 0, "forced": 0}
+        self._stream = CandidateStream(admission, recall)
 
     def bind(self, pool: PromptPool, senses: Senses, num_groups: int, group_size: int = 8) -> None:
         """Takes up the pool of a run whose batches hold `num_groups` groups of `group_size` completions.
@@ -134,16 +131,12 @@ class Curriculum:
             )
             self.candidates = clamped
         self.pool = pool
+        self._stream.bind(pool)
         if self.shelf is not None:
             self.shelf.bind(pool)
         self.estimator.bind(pool, senses)
         pool.prepare()
-        if self.admission is None:
-            return
-        parts = (
-            np.arange(first, min(first + MAX_LOOKS, len(pool))) for first in range(0, len(pool), MAX_LOOKS)
-        )
-        num_admissible = sum(int(np.count_nonzero(self.admission(part))) for part in parts)
+        num_admissible = self._stream.num_admissible()
         if num_admissible < num_groups:
             raise ValueError(
                 f"curriculum={self.name!r} admits {num_admissible} of the pool's {len(pool)} prompts, fewer "
@@ -156,7 +149,13 @@ class Curriculum:
         start = time.perf_counter()
         if isinstance(self.shelf, Waiting):
             exclude = np.union1d(exclude, self.shelf.index)
-        candidate_N = self._candidates(num, exclude)
+        candidate_N = self._stream.draw(
+            self.candidates * num,
+            num,
+            exclude,
+            lambda index_N: self.estimator.predict(index_N).variance_N,
+            self._rng,
+        )
         prediction = self.estimator.predict(candidate_N)
         chosen = self.selector(prediction, num, self._rng)
         prediction = prediction.take(chosen)
@@ -194,29 +193,6 @@ class Curriculum:
         """Up to `num` groups of earlier steps to train on again."""
         return self.shelf.draw(num, exclude, self._rng) if isinstance(self.shelf, Replay) else Groups.empty()
 
-    def _candidates(self, num: int, exclude: np.ndarray) -> np.ndarray:
-        """The next prompts of the stream that are admitted, `candidates` for each of `num` places.
-
-        Where there are fewer than `num`, the least bad of the others: the most probable to be admitted, and
-        of equals the one with the most variance predicted.
-        """
-        wanted = self.candidates * num
-        if self.recall is not None and len(exclude):
-            recalled = self.recall(wanted, exclude)
-            rest = self.pool.draw(wanted - len(recalled), np.concatenate([exclude, recalled]))
-            return np.concatenate([recalled, rest])
-        if self.admission is None:
-            return self.pool.draw(wanted, exclude)
-        index_N, others, probability = self.pool.draw_admitted(wanted, exclude, self.admission, self._rng)
-        forced = others[:0]
-        if len(index_N) < num and len(others):
-            order = np.lexsort((-self.estimator.predict(others).variance_N, -probability))
-            forced = others[order[: num - len(index_N)]]
-        self._admitted["admitted"] += len(index_N)
-        self._admitted["passed_over"] += len(others) - len(forced)
-        self._admitted["forced"] += len(forced)
-        return np.concatenate([index_N, forced])
-
     def observe(self, groups: Groups, proposal: Proposal) -> np.ndarray:
         """Every graded group teaches the estimator, kept or not. Returns "kept" or a drop reason for each.
 
@@ -246,18 +222,11 @@ class Curriculum:
         self.step += 1
 
     def probe_size(self, num_groups: int) -> int:
-        """Prompts to roll out at this step only to be looked at; 0 at most steps, or always."""
-        if self.probe is None or self.step % self.probe.every:
-            return 0
-        return math.ceil(self.probe.share * num_groups)
+        """Prompts to roll out at this step only to be looked at."""
+        return 0 if self.probe is None else self.probe.size(self.step, num_groups)
 
     def propose_probe(self, num: int) -> Proposal:
-        """`num` prompts of the whole pool at random, or all there are. Nothing is predicted of them."""
-        start = time.perf_counter()
-        index = self._rng.choice(len(self.pool), min(num, len(self.pool)), replace=False)
-        count_P = np.full(len(index), self.group_size)
-        neutral = Prediction.neutral(len(index))
-        return Proposal(index, count_P, neutral, 0, time.perf_counter() - start)
+        return self.probe.draw(num, self.pool, self.group_size, self._rng)  # type: ignore[union-attr]
 
     def observe_probe(self, groups: Groups) -> np.ndarray:
         """Shows a probe's groups to what asked for them alone. Returns "reference" for each."""
@@ -275,12 +244,11 @@ class Curriculum:
         return {**self._preset_numbers, **own}
 
     def metrics(self) -> dict[str, float]:
-        """Of the pool, the predictions and the estimator; with an admission rule also its running totals."""
-        admission = self._admitted if self.admission is not None else {}
+        """Of the pool, its stream, the predictions and the estimator."""
         return {
             **self.pool.metrics(),
             **(self.shelf.metrics() if self.shelf is not None else {}),
-            **{f"admission/{name}": float(value) for name, value in admission.items()},
+            **self._stream.metrics(),
             **self.calibration.metrics(),
             **self.estimator.metrics(),
         }
@@ -292,7 +260,7 @@ class Curriculum:
             "numbers": self._numbers(),
             "step": self.step,
             "keep_rate": self._keep_rate,
-            "admission": dict(self._admitted),
+            "stream": self._stream.state_dict(),
             "rng": self._rng.bit_generator.state,
             "pool": self.pool.state_dict(),
             "calibration": self.calibration.state_dict(),
@@ -322,7 +290,7 @@ class Curriculum:
             logger.warning("resuming with other numbers than the checkpoint's: %s", ", ".join(changed))
         self.pool.load_state_dict(state["pool"], allow_changed_data)
         self.step, self._keep_rate = state["step"], state["keep_rate"]
-        self._admitted = dict(state["admission"])
+        self._stream.load_state_dict(state["stream"])
         self._rng.bit_generator.state = state["rng"]
         self.calibration.load_state_dict(state["calibration"])
         self.estimator.load_state_dict(state["estimator"])

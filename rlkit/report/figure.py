@@ -8,10 +8,12 @@ from rlkit.budget import AXES
 from rlkit.report.curves import Curve
 
 GRID_POINTS = 200
+MOST_THIN = 4
+"""Curricula up to which each run is drawn beside their mean."""
 
 
 def plot_curves(curves: dict[str, list[Curve]], path: Path, title: str) -> None:
-    """Writes a PNG with four panels. With several runs, their mean is thick and each is thin.
+    """Writes a PNG with four panels. With several runs their mean is thick, each thin where they are few.
 
     Args:
         curves: curriculum -> its runs, one a seed.
@@ -28,7 +30,7 @@ def plot_curves(curves: dict[str, list[Curve]], path: Path, title: str) -> None:
     for panel, axis in zip(panels, AXES, strict=True):
         for number, (name, runs) in enumerate(curves.items()):
             color = colors[number % len(colors)]
-            if len(runs) > 1:
+            if len(runs) > 1 and len(curves) <= MOST_THIN:
                 for run in runs:
                     panel.plot(run.cost[axis], run.accuracy_E, color=color, linewidth=0.8, alpha=0.3)
             panel.plot(*mean_line(runs, axis), color=color, linewidth=2.2, label=name)

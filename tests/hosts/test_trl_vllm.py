@@ -19,17 +19,21 @@ pytestmark = [
     pytest.mark.skipif(torch.cuda.is_available(), reason="the settings are those of the CPU build"),
 ]
 
+FRESH = 1e-4
+"""A stale engine shows as a difference of 0.1 and more at this learning rate."""
+
 
 @pytest.mark.parametrize("words", [[], ["--peft"]])
 def test_filtered_curriculum_generates_with_vllm(tmp_path, words):
-    run_in_its_process(tmp_path / "run", *words)
+    differences = run_in_its_process(tmp_path / "run", *words)
+    assert max(differences) < FRESH
     rows = read_ledger(tmp_path / "run" / "ledger").to_pylist()
     for step in range(1, 5):
         assert sum(row["trained"] for row in rows if row["step"] == step) == 4
 
 
 def test_vllm_judges_with_a_limit_of_its_own(tmp_path):
-    run_in_its_process(tmp_path / "run", "--judge")
+    assert max(run_in_its_process(tmp_path / "run", "--curriculum", "metis")) < FRESH
     rows = read_ledger(tmp_path / "run" / "ledger").to_pylist()
     for line in metrics(tmp_path / "run"):
         rollouts = [sum(row["lengths"]) for row in rows if row["step"] == line["step"]]
@@ -38,12 +42,21 @@ def test_vllm_judges_with_a_limit_of_its_own(tmp_path):
         assert line["self_judgement/unparseable"] < 1
 
 
-def run_in_its_process(folder, *words):
+def test_replayed_completions_have_the_ratio_to_their_own_policy(tmp_path):
+    """TRL's importance correction compares with the logprobs of the time when they were sampled."""
+    differences = run_in_its_process(tmp_path / "run", "--curriculum", "ssb")
+    stale = [line["rollouts/stale"] > 0 for line in metrics(tmp_path / "run")]
+    assert any(stale)
+    for is_stale, difference in zip(stale, differences, strict=True):
+        assert difference > 1e-2 if is_stale else difference < FRESH
+
+
+def run_in_its_process(folder, *words) -> list[float]:
+    """The greatest difference, a step each, of the trainer's logprobs and the sampler's."""
     script = Path(__file__).parent / "vllm_run.py"
     command = [sys.executable, str(script), str(folder), *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     differences = json.loads(done.stdout.splitlines()[-1])
     assert len(differences) == 4
-    # A stale engine shows as a difference of 0.1 and more at this learning rate.
-    assert max(differences) < 1e-4
+    return differences

@@ -61,9 +61,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path)
     parser.add_argument("--peft", action="store_true")
-    parser.add_argument("--judge", action="store_true")
+    parser.add_argument("--curriculum", default="dapo")
     arguments = parser.parse_args()
-    judge = CurriculumConfig("metis", judgement_length=5, judgement_weight=1.0)
+    curriculum = CurriculumConfig(arguments.curriculum)
+    if arguments.curriculum == "metis":
+        curriculum = CurriculumConfig("metis", judgement_length=5, judgement_weight=1.0)
     layers.dispatch_cpu_unquantized_gemm = leave_unpacked
     generation.LLM = functools.partial(generation.LLM, enforce_eager=True, dtype="float32")
     model = arguments.run.with_name("model")
@@ -75,7 +77,7 @@ def main() -> None:
             arguments.run,
             use_vllm=True,
             vllm_mode="colocate",
-            vllm_max_model_length=2048 if arguments.judge else 32,
+            vllm_max_model_length=2048 if arguments.curriculum == "metis" else 32,
             max_steps=4,
             learning_rate=1e-2,
             model_init_kwargs={"dtype": "float32"},
@@ -83,7 +85,7 @@ def main() -> None:
         train_dataset=Dataset.from_list([{"prompt": f"{number:03d}="} for number in range(200)]),
         processing_class=make_judging_tokenizer(),
         peft_config=LoraConfig(target_modules=["q_proj", "v_proj"], r=4) if arguments.peft else None,
-        curriculum=judge if arguments.judge else "dapo",
+        curriculum=curriculum,
     )
     trainer.train()
     name = "sampling/sampling_logp_difference/max"

@@ -37,15 +37,15 @@ class Lengths:
         return (PRIOR * self._mean + own_N) / (PRIOR + self._count_N[index_N])
 
     def observe(self, groups: Groups) -> None:
-        num_groups, num_completions = groups.length_PG.shape
-        if num_groups == 0:
+        if len(groups) == 0:
             return
-        latest = float(groups.length_PG.mean())
+        length_P, size_P = groups.length_PG.sum(axis=1), groups.size_P
+        latest = float(length_P.sum() / size_P.sum())
         self._mean = MEMORY * self._mean + (1 - MEMORY) * latest if self._seen else latest
         self._seen = True
         index = groups.index_P
-        self._sum_N[index] = DECAY * self._sum_N[index] + groups.length_PG.sum(axis=1)
-        self._count_N[index] = DECAY * self._count_N[index] + num_completions
+        self._sum_N[index] = DECAY * self._sum_N[index] + length_P
+        self._count_N[index] = DECAY * self._count_N[index] + size_P
 
     def state_dict(self) -> dict[str, Any]:
         return {"mean": self._mean, "seen": self._seen, "sum_N": self._sum_N, "count_N": self._count_N}

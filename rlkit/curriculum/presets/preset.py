@@ -9,7 +9,7 @@ import numpy as np
 
 from rlkit.config import CurriculumConfig
 from rlkit.curriculum.allocation import ALLOCATIONS, Allocation
-from rlkit.curriculum.curriculum import Recall
+from rlkit.curriculum.candidates import Recall
 from rlkit.curriculum.estimators import Estimator
 from rlkit.curriculum.filters import Filter, keep_all
 from rlkit.curriculum.probe import Probe
