@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from transformers import TrainerCallback
 
 import rlkit
 from rlkit import CurriculumConfig
-from rlkit.checkpoint import last_checkpoint
+from rlkit.checkpoint import last_checkpoint, load_state
 
 STEPS = 6
 SLOW = pytest.mark.slow
@@ -88,6 +89,17 @@ def test_resume(tmp_path, preset):
 @pytest.mark.parametrize("preset", sorted(rlkit.PRESETS.keys() - PRESETS.keys()))
 def test_resume_of_the_other_presets(tmp_path, preset):
     assert_resumes_exactly(tmp_path, tiny(preset))
+
+
+@pytest.mark.parametrize("preset", ["ssb", "speed"])
+def test_resume_with_groups_on_the_shelf(tmp_path, preset):
+    """The checkpoint holds groups to train on again, or to complete, and their completions."""
+    curriculum = replace(tiny(preset), curriculum_signal="even_start")
+    assert_resumes_exactly(tmp_path, curriculum, seed=12)
+    state = load_state(tmp_path / "stopped" / "checkpoint-3", "curriculum")
+    assert len(state["kept"]["key_K"]) == len(state["curriculum"]["shelf"]["key_K"]) > 0
+    used = [row for row in ledger_rows(tmp_path / "straight") if row["step"] > 3 and max(row["ages"]) > 0]
+    assert used, "the test needs one that is used after the checkpoint"
 
 
 CYCLES = {
