@@ -73,7 +73,7 @@ def collect(curriculum: Curriculum, host: Host, num_groups: int, ledger: Writer)
         if len(proposal.index_P) == 0:
             break
         _learn(curriculum, host, filling, proposal, host.rollout(proposal))
-    batch = filling.finish(curriculum.fill, curriculum.replayed(filling.missing, filling.index))
+    batch = filling.finish(curriculum.fill, _replayed(curriculum, host, filling))
     batch = _completed(curriculum, host, batch)
     curriculum.finish(batch)
     ledger.write(batch)
@@ -117,10 +117,18 @@ def _completed(curriculum: Curriculum, host: Host, batch: Batch) -> Batch:
     return replace(batch, groups=_extended(host, batch.groups, positions, rest))
 
 
-def _as_proposed(started: Groups) -> Proposal:
-    """Groups begun in an earlier step, as a round without candidates."""
-    num = len(started)
-    return Proposal(started.index_P, np.zeros(num, dtype=int), Prediction.neutral(num), 0, 0.0)
+def _replayed(curriculum: Curriculum, host: Host, filling: "Filling") -> Groups:
+    """Groups of earlier steps for the places that are still free, the main process's choice."""
+    drawn = curriculum.replayed(filling.missing, filling.index)
+    if len(drawn) == 0:
+        return drawn
+    return curriculum.shelf.of(host.agree(_as_proposed(drawn)).index_P)  # type: ignore[union-attr]
+
+
+def _as_proposed(groups: Groups) -> Proposal:
+    """Groups of earlier steps as a round without candidates and, so far, without completions."""
+    num = len(groups)
+    return Proposal(groups.index_P, np.zeros(num, dtype=int), Prediction.neutral(num), 0, 0.0)
 
 
 def _probe(curriculum: Curriculum, host: Host, filling: "Filling") -> None:

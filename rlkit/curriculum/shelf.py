@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rlkit.curriculum.estimators.positions import positions_among
 from rlkit.curriculum.filters import WAITING
 from rlkit.pool import PromptPool
 from rlkit.types import REPLAYED, Batch, Groups
@@ -38,6 +39,10 @@ class Shelf:
     def index(self) -> np.ndarray:
         """Pool indices of the prompts on the shelf, oldest groups first."""
         return self.groups.index_P
+
+    def of(self, index_P: np.ndarray) -> Groups:
+        """The groups of these prompts."""
+        return self.groups.take(positions_among(self.index, index_P))
 
     def put(self, groups: Groups, gone: np.ndarray) -> None:
         """Takes in groups of the generation that ends, after those of the prompts `gone` were removed."""

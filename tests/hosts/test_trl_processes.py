@@ -41,6 +41,9 @@ JOBS = {
     "ssb": ({"curriculum": "ssb"}, 4, 16, SAVING),
     "speed": ({"curriculum": "speed", "screen": 2, "max_rounds": 2}, 4, 16, SAVING),
     "vip": ({"curriculum": "vip", "value_learning_rate": 0.1}, 4, 16, STEPS),
+    # Every process would choose otherwise: the main one's choice holds.
+    "disagree": ({"curriculum": "greso"}, 4, 16, STEPS),
+    "disagree-replay": ({"curriculum": "ssb"}, 4, 16, STEPS),
     "failing": ({"curriculum": "dapo"}, 4, 16, STEPS),
     # Three groups of four on two processes: the second group lies on both, and so does every odd refill.
     "split": ({"curriculum": "dapo"}, 4, 12, STEPS),

@@ -52,6 +52,8 @@ def failing(completions, **columns):
 
 
 def run(folder, name, curriculum, num_generations, batch, settings, resume):
+    if name.startswith("disagree"):
+        curriculum = {**curriculum, "curriculum_seed": RANK}
     judging = curriculum["curriculum"] == "metis"
     tokenizer = make_judging_tokenizer() if judging else make_tokenizer()
     trainer = make_trainer(

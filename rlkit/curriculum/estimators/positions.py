@@ -8,5 +8,5 @@ def positions_among(index_N: np.ndarray, index_P: np.ndarray) -> np.ndarray:
     order = np.argsort(index_N)
     place = np.searchsorted(index_N, index_P, sorter=order)
     positions = order[np.minimum(place, len(order) - 1)]
-    assert np.array_equal(index_N[positions], index_P), "a group is graded after its prediction"
+    assert np.array_equal(index_N[positions], index_P), "each stands among them"
     return positions
