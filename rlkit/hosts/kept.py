@@ -60,14 +60,21 @@ class KeptCompletions:
         return self.trainer.use_vllm and self.trainer.vllm_importance_sampling_correction
 
     def with_their_policy(self, output: dict[str, Any], completions: list[Completion]) -> None:
-        """Puts the logprobs of kept completions into the batch that the update gets.
+        """Puts the logprobs of kept completions into a batch for the update that has older ones.
 
-        TRL leaves them out where each completion is of the present policy; then all others get theirs here.
+        TRL gives none where it takes each completion to be of the present policy; then those that are not
+        kept are computed here, if there are any.
         """
         if self._corrected_by_trl:
             return
         if "old_per_token_logps" not in output:
-            output["old_per_token_logps"] = _logprobs(self.trainer, *_tokens_of(output))
+            known = torch.tensor([all(completion.logprobs is not None for completion in completions)])
+            known = self.trainer.accelerator.gather(known.to(self.trainer.accelerator.device)).all()
+            output["old_per_token_logps"] = (
+                torch.zeros_like(output["completion_ids"], dtype=torch.float32)
+                if known
+                else _logprobs(self.trainer, *_tokens_of(output))
+            )
         for row, completion in zip(output["old_per_token_logps"], completions, strict=True):
             if completion.logprobs is not None:
                 row[: len(completion.logprobs)] = completion.logprobs.to(row)

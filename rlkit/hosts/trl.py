@@ -132,7 +132,8 @@ class CurriculumGRPOTrainer(GRPOTrainer):
             self._held = None
         if self.curriculum.shelf is not None:
             self.host.keep(self.curriculum.shelf.groups)
-            self.host.kept.with_their_policy(output, held.completions)
+            if (batch.groups.age_PG[batch.chosen_B] > 0).any():
+                self.host.kept.with_their_policy(output, held.completions)
         if (held.size_B != self._group_size).any():
             output["advantages"] = self._advantages(held)
         return self._without_padding(output, batch, held)

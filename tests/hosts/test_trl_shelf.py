@@ -64,6 +64,9 @@ def test_old_logprobs_are_of_the_policy_that_sampled(tmp_path, curriculum):
     tokenizer, ages = make_tokenizer(), []
     for step, batch in enumerate(trainer.batches, start=1):
         groups = trained_rows(tmp_path, step)
+        if "old_per_token_logps" not in batch:
+            assert all(max(group["ages"]) == 0 for group in groups.values())
+            continue
         for row in range(ROWS):
             prompt = batch["prompt_ids"][row][batch["prompt_mask"][row].bool()]
             length = int(batch["completion_mask"][row].sum())
@@ -80,7 +83,7 @@ def test_old_logprobs_are_of_the_policy_that_sampled(tmp_path, curriculum):
             assert matches, "the logprobs are of no policy that this group was sampled from"
             ages += matches if len(matches) == 1 else []
     assert max(ages) >= 1, "the test needs completions of an earlier policy"
-    assert ages.count(0) > ROWS
+    assert ages.count(0) > 0
 
 
 def test_replay_fills_what_has_no_variance(tmp_path):
