@@ -57,9 +57,6 @@ def simulate(
     """Run a curriculum against a policy with known success probabilities that learns."""
     import time
 
-    from rich.console import Console
-    from rich.table import Table
-
     from rlkit.arena.simulated import read_file, read_settings, write_json
     from rlkit.hosts.simulated import prepare, run, summarize
 
@@ -81,8 +78,22 @@ def simulate(
     history = run(curriculum, host)
     summary = summarize(history, ready_seconds)
 
+    _print_simulation(curriculum.name, history)
+    typer.echo(
+        f"{len(host.prompts)} prompts ready in {ready_seconds:.1f} s, at most "
+        f"{summary['peak_resident_mb']:.0f} MB in memory; seconds are simulated, selection ms are real"
+    )
+    if json_out is not None:
+        write_json(json_out, simulation, settings, history, summary)
+
+
+def _print_simulation(name: str, history: list[dict]) -> None:
+    """About ten of the steps as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
     columns = ("step", "accuracy", "effective ratio", "rollouts spent", "seconds", "selection ms")
-    table = Table(*columns, title=f"{curriculum.name}, simulated")
+    table = Table(*columns, title=f"{name}, simulated")
     shown = sorted({*range(0, len(history), max(len(history) // 10, 1)), len(history) - 1})
     for row in (history[position] for position in shown):
         table.add_row(
@@ -94,12 +105,6 @@ def simulate(
             f"{1000 * row['wall/selection']:.1f}",
         )
     Console().print(table)
-    typer.echo(
-        f"{len(host.prompts)} prompts ready in {ready_seconds:.1f} s, at most "
-        f"{summary['peak_resident_mb']:.0f} MB in memory; seconds are simulated, selection ms are real"
-    )
-    if json_out is not None:
-        write_json(json_out, simulation, settings, history, summary)
 
 
 @app.command()

@@ -206,6 +206,7 @@ class Curriculum:
         self.pool.observe(graded.index_P, self.step)
         self.calibration.observe(prediction, graded)
         self.estimator.observe(graded, prediction)
+        # A round without candidates was screened in an earlier step, where it counted.
         if proposal.num_candidates and len(groups):
             passed = float(np.isin(reason_P, (KEPT, WAITING)).mean())
             self._keep_rate = KEEP_RATE_MEMORY * self._keep_rate + (1 - KEEP_RATE_MEMORY) * passed
