@@ -50,14 +50,15 @@ class NoLedger:
 
 
 class UnfilledBatchError(RuntimeError):
-    """The filter left too few groups and the fill policy is "error"."""
+    """A batch could not be filled, and nothing was left to fill it with or the fill policy is "error"."""
 
 
 def collect(curriculum: Curriculum, host: Host, num_groups: int, ledger: Writer) -> Batch:
     """Rolls out until `num_groups` groups passed the filter, or rounds or prompts run out. Never dies of it.
 
     Raises:
-        UnfilledBatchError: too few groups passed and the curriculum's fill policy is "error".
+        UnfilledBatchError: too few groups passed and the curriculum's fill policy is "error", or too few
+            screened prompts are left to complete them on several processes.
     """
     filling = Filling(num_groups)
     started = curriculum.started(num_groups)
@@ -114,7 +115,14 @@ def _completed(curriculum: Curriculum, host: Host, batch: Batch) -> Batch:
     neutral = Prediction.neutral(len(positions))
     missing_P = curriculum.group_size - size_P[positions]
     rest = Proposal(batch.groups.index_P[positions], missing_P, neutral, 0, 0.0)
-    return replace(batch, groups=_extended(host, batch.groups, positions, rest))
+    groups = _extended(host, batch.groups, positions, rest)
+    if (groups.size_P[short] < curriculum.group_size).any():
+        raise UnfilledBatchError(
+            f"{len(short)} screened groups are to be completed and the processes cannot share their "
+            f"completions equally; choose screen ({curriculum.screen}) so that what is left of a group of "
+            f"{curriculum.group_size} is a multiple of the number of processes"
+        )
+    return replace(batch, groups=groups)
 
 
 def _replayed(curriculum: Curriculum, host: Host, filling: "Filling") -> Groups:

@@ -326,6 +326,15 @@ class CoinHost(TableHost):
         return Groups(proposal.index_P, reward_PG, reward_PG, length_PG, age_PG=np.where(absent_PG, -1, 0))
 
 
+def test_screened_groups_that_cannot_be_shared_equally_are_told():
+    """Three groups lack three completions each, and two processes cannot share nine."""
+    host = CoinHost([0.0] * 4, seed=0, share=2)
+    curriculum = build_curriculum(CurriculumConfig(curriculum="speed", screen=2, max_rounds=1))
+    curriculum.bind(numbered(4), host, 3, 5)
+    with pytest.raises(UnfilledBatchError, match=r"choose screen \(2\)"):
+        collect(curriculum, host, 3, NoLedger())
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     rates=st.lists(st.sampled_from([0.0, 0.3, 0.7, 1.0]), min_size=12, max_size=30),

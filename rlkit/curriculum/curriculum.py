@@ -107,11 +107,12 @@ class Curriculum:
                 f"screen ({self.screen}) must be below num_generations ({group_size}): the first completions "
                 "of a group decide whether the others are made; lower screen or raise num_generations"
             )
-        if self.allocation is not None and (self.max_rounds > 1 or self.oversample > 1):
+        one_round = self.max_rounds == 1 and self.oversample == 1 and self.shelf is None
+        if self.allocation is not None and not one_round:
             raise ValueError(
-                f"allocation shares out one round of exactly a batch, and curriculum={self.name!r} has "
-                f"max_rounds={self.max_rounds} and oversample={self.oversample}; set both to 1, or "
-                "allocation=equal"
+                f"allocation shares out one round of exactly a batch, and curriculum={self.name!r} may "
+                f"refill it (max_rounds={self.max_rounds}, oversample={self.oversample}) or keeps groups for later "
+                "steps; set both to 1 where it keeps none, or allocation=equal"
             )
         self.group_size = group_size
         if len(pool) < num_groups:

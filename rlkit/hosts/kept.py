@@ -15,14 +15,14 @@ from trl.trainer.utils import pad
 
 from rlkit.pool import PromptPool
 
-GENERATED = ("prompt_ids", "completion_ids", "tool_mask", "text", "logprobs", "images", "tool_images")
-
 
 @dataclass(slots=True)
 class Completion:
-    """One graded completion as TRL made it (`generated`: see `GENERATED`), with what rewards logged for it.
+    """One graded completion as TRL made it, with the columns that reward functions logged for it.
 
-    One that is kept also has its rewards, one a function, and its tokens' logprobs when it was made.
+    `generated` holds prompt ids, completion ids, tool mask, text, sampler's logprobs, images and tool images,
+    None for what there is not. One that is kept also has its rewards, one a function, and its tokens'
+    logprobs when it was made.
     """
 
     row: dict[str, Any]

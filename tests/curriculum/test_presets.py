@@ -137,16 +137,18 @@ def test_a_settings_object_or_a_name_make_the_same():
     assert (by_name.max_rounds, by_name.name) == (by_config.max_rounds, by_config.name)
 
 
-def test_a_number_that_the_text_backbone_does_not_have_is_told(caplog):
-    text = CurriculumConfig("pcl", value_backbone="text")
+@pytest.mark.parametrize("backbone", ["text", "linear"])
+def test_a_number_that_the_backbone_does_not_have_is_told(caplog, backbone):
+    text = CurriculumConfig("pcl", value_backbone=backbone)
     with caplog.at_level(logging.WARNING, logger="rlkit"):
         build_curriculum(text)
         build_curriculum(resolve_config(text))
         build_curriculum(CurriculumConfig("pcl", value_hidden=8, value_steps=2))
     assert not caplog.messages
     with caplog.at_level(logging.WARNING, logger="rlkit"):
-        build_curriculum(CurriculumConfig("pcl", value_backbone="text", value_hidden=8, value_steps=2))
-    assert caplog.messages == ["value_backbone='text' does not use value_hidden, value_steps; it is ignored"]
+        build_curriculum(CurriculumConfig("pcl", value_backbone=backbone, value_hidden=8, value_steps=2))
+    told = f"value_backbone={backbone!r} does not use value_hidden, value_steps; it is ignored"
+    assert caplog.messages == [told]
 
 
 def test_an_impossible_mix_of_preset_and_own_numbers_is_told():

@@ -196,6 +196,8 @@ def test_what_cannot_work_is_told_before_the_model_loads(tmp_path):
         make_trainer(tmp_path, "speed", model="no/such-model")
     with pytest.raises(ValueError, match="allocation shares out one round"):
         make_trainer(tmp_path, CurriculumConfig(curriculum="dapo", allocation="vip"), model="no/such-model")
+    with pytest.raises(ValueError, match="keeps groups for later"):
+        make_trainer(tmp_path, CurriculumConfig(curriculum="ssb", allocation="vip"), model="no/such-model")
     with pytest.raises(ValueError, match="multi_objective_aggregation"):
         make_trainer(tmp_path, "vip", model="no/such-model", multi_objective_aggregation="normalize_then_sum")
     pictures = make_data(8).add_column("image", [None] * 8)

@@ -54,10 +54,12 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
     unused = [name for name in unused if name not in preset.numbers]
     if unused:
         logger.warning("curriculum=%r does not use %s; it is ignored", config.curriculum, ", ".join(unused))
-    if config.value_backbone == "text" and "value_backbone" in preset.numbers:
+    if config.value_backbone in ("linear", "text") and "value_backbone" in preset.numbers:
         idle = [name for name in POLICY_HEAD if getattr(config, name) != preset.numbers[name]]
         if idle:
-            logger.warning("value_backbone='text' does not use %s; it is ignored", ", ".join(idle))
+            logger.warning(
+                "value_backbone=%r does not use %s; it is ignored", config.value_backbone, ", ".join(idle)
+            )
     parts = preset.parts(config, truth)
     used = preset.numbers.keys()
     return Curriculum(
