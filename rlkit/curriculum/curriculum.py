@@ -111,8 +111,8 @@ class Curriculum:
         if self.allocation is not None and not one_round:
             raise ValueError(
                 f"allocation shares out one round of exactly a batch, and curriculum={self.name!r} may "
-                f"refill it (max_rounds={self.max_rounds}, oversample={self.oversample}) or keeps groups for later "
-                "steps; set both to 1 where it keeps none, or allocation=equal"
+                f"refill it (max_rounds={self.max_rounds}, oversample={self.oversample}) or keeps groups "
+                "for later steps; set both to 1 where it keeps none, or allocation=equal"
             )
         self.group_size = group_size
         if len(pool) < num_groups:
