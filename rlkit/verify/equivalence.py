@@ -144,7 +144,7 @@ os.register_at_fork(after_in_child=POOL.after_fork)
 
 
 def same_answer(gold: str, text: str, form: AnswerForm = "any") -> bool | None:
-    r"""Whether the answer that `text` states equals `gold`; None if `gold` holds no answer that can be parsed.
+    r"""Whether the answer that `text` states equals `gold`; None if `gold` holds no readable answer.
 
     same_answer("1/2", r"so \boxed{0.5}") is True. A text that states no answer in this form (`find_answer`)
     is wrong, and so is an answer that takes SymPy more than SECONDS_PER_ANSWER.
