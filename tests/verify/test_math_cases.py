@@ -1,4 +1,4 @@
-"""Guards the equality of answers: a table in math_cases.txt, and the golds of the data sets against themselves."""
+"""Guards the equality of answers: the table in math_cases.txt, and the golds of the data sets."""
 
 import os
 from pathlib import Path
