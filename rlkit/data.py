@@ -1,22 +1,34 @@
 """Data files as rows, and rows as prompts."""
 
+import gzip
 import json
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 
 def read_rows(path: str | Path) -> list[dict[str, Any]]:
-    """The rows of a .jsonl, .json (a list of objects) or .parquet file. A ValueError says what is wrong."""
+    """The rows of a .jsonl, .jsonl.gz, .json (a list of objects) or .parquet file.
+
+    A ValueError says what is wrong with the file, and in which line.
+    """
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"data file {path} does not exist (relative paths start at {Path.cwd()})")
-    readers = {".jsonl": _read_jsonl, ".json": _read_json, ".parquet": _read_parquet}
-    if path.suffix not in readers:
-        raise ValueError(
-            f"data file {path} must be one of {', '.join(readers)}; its suffix is {path.suffix!r}"
-        )
-    rows = readers[path.suffix](path)
+    readers = {
+        ".jsonl": _read_jsonl,
+        ".jsonl.gz": _read_jsonl,
+        ".json": _read_json,
+        ".parquet": _read_parquet,
+    }
+    suffix = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
+    if suffix not in readers:
+        raise ValueError(f"data file {path} must be one of {', '.join(readers)}; its suffix is {suffix!r}")
+    try:
+        rows = readers[suffix](path)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 text: {error}") from error
     if not rows:
         raise ValueError(f"data file {path} holds no rows")
     return rows
@@ -54,10 +66,13 @@ def to_prompt_rows(
 
 def _read_jsonl(path: Path) -> list[dict[str, Any]]:
     rows = []
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                rows.append(_parse_object(line, f"{path}, line {number}"))
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    rows.append(_parse_object(line, f"{path}, line {number}"))
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path}: not a whole gzip file: {error}") from error
     return rows
 
 
