@@ -6,6 +6,7 @@ from rlkit.cli.compare import compare
 from rlkit.cli.evaluate import evaluate
 from rlkit.cli.grade import grade
 from rlkit.cli.simulate import presets, simulate
+from rlkit.cli.tasks import tasks
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_show_locals=False)
 
@@ -19,6 +20,7 @@ app.command()(presets)
 app.command()(simulate)
 app.command()(compare)
 app.command("eval")(evaluate)
+app.command()(tasks)
 app.command()(grade)
 
 
