@@ -45,8 +45,9 @@ class RecipeArguments:
     prompt_column: str = field(
         default="question", metadata={"help": "The text to ask, used where rows have no `prompt`."}
     )
-    gold_column: str = field(
-        default="answer", metadata={"help": "The gold answer, checked against the first reward."}
+    gold_column: str | None = field(
+        default="answer",
+        metadata={"help": "The gold answer, checked against the first reward; null (in YAML) for none."},
     )
     system_prompt: str | None = field(default=None, metadata={"help": "System message put before the text."})
     instruction: str | None = field(
@@ -67,7 +68,9 @@ def main() -> None:
     check_output_dir(training.output_dir, resume)
     curriculum = resolve_config(settings)
     rewards = [load_reward(spec) for spec in recipe.rewards]
-    rows = with_accepted_golds(load_rows(recipe), rewards[0], recipe.gold_column)
+    rows = load_rows(recipe)
+    if recipe.gold_column is not None:
+        rows = with_accepted_golds(rows, rewards[0], recipe.gold_column)
     for reward in rewards:
         check_reward(reward, rows)
     held_out, pool = rows[: recipe.num_eval], rows[recipe.num_eval :]

@@ -28,8 +28,8 @@ def task_rows(
         config: the task's own settings, such as min_word_len=3.
 
     Returns:
-        Rows with `prompt` (messages), `answer` (one with full credit; None in boxnet and rush_hour, which know
-        none), `task`, and what its scorer needs: `config` and `entry`, JSON of packed values.
+        Rows with `prompt` (messages), `answer` (one with full credit; None in boxnet and rush_hour, which
+        know none), `task`, and what its scorer needs: `config` and `entry`, JSON of packed values.
 
     Raises:
         ValueError: an unknown task or setting, or reasoning-gym is not installed.

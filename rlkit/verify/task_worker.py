@@ -76,7 +76,7 @@ def scorer(task: str, config: str) -> Scorer:
 
 
 def serve(replies: TextIO) -> None:
-    """Answer questions until there are no more; the kernel's timer ends this process where one takes too long."""
+    """Answer questions until there are no more; the kernel's timer ends this process if one takes long."""
     for line in sys.stdin:
         seconds, task, config, entry, answer = json.loads(line)
         try:
