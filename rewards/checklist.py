@@ -89,7 +89,7 @@ def read_checklist(row: Any) -> list[Item]:
     items = json.loads(row) if isinstance(row, str) else row
     if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
         raise ValueError(f"checklist: must be a list of objects, not {items!r:.80}")
-    return [Item(item.get("weight", 0), item.get("question"), item.get("program")) for item in items]
+    return [Item(item.get("weight"), item.get("question"), item.get("program")) for item in items]
 
 
 def weighted_mean(scored: Sequence[tuple[Item, float | None, float | None]]) -> float | None:

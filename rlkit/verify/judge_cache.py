@@ -18,6 +18,7 @@ class JudgeCache:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=SECONDS_TO_WAIT, isolation_level=None)
+            self._connection.execute("PRAGMA synchronous = OFF")  # a power cut may cost it, a kill does not
             self._connection.execute(
                 "CREATE TABLE IF NOT EXISTS grades (key TEXT PRIMARY KEY, grade REAL NOT NULL) WITHOUT ROWID"
             )

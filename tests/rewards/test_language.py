@@ -13,7 +13,7 @@ TEXTS = {
     "en": "First we add the two numbers of apples, and then we subtract those that she has eaten.",
     "de": "Zuerst addieren wir die beiden Zahlen der Äpfel, dann ziehen wir die gegessenen ab.",
     "fr": "D'abord nous additionnons les deux nombres de pommes, puis nous retirons les mangées.",
-    "zh": "首先我们把两个苹果的数量相加，然后减去她已经吃掉的那些苹果，最后得到剩下的苹果的数量。",
+    "zh": "首先我们把两个苹果的数量相加、然后减去她已经吃掉的那些苹果、最后得到剩下的苹果的数量。",
 }
 
 

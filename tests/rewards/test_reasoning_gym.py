@@ -61,7 +61,7 @@ def test_the_scorer_knows_the_tasks_settings():
 def test_an_unknown_task_or_setting_is_named():
     with pytest.raises(ValueError, match="task 'nope' is not one of"):
         task_rows("nope", 1)
-    with pytest.raises(ValueError, match="task 'gcd' with .*nope"):
+    with pytest.raises(ValueError, match=r"task 'gcd' with .*nope"):
         task_rows("gcd", 1, nope=1)
     row = task_rows_once("spell_backward", 3)[0]
     with pytest.raises(ValueError, match="task 'nope' with config"):
