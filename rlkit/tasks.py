@@ -63,5 +63,15 @@ def _row(task: str, entry: dict[str, Any], instruction: str | None, config: dict
         "answer": answer if answer is None or isinstance(answer, str) else json.dumps(answer),
         "task": task,
         "config": json.dumps(pack(config)),
-        "entry": json.dumps(pack({key: entry[key] for key in ("question", "answer", "metadata")})),
+        "entry": json.dumps(pack(_plain({key: entry[key] for key in ("question", "answer", "metadata")}))),
     }
+
+
+def _plain(value: Any) -> Any:
+    """With text for what is not a plain value, such as gsm_symbolic's fractions; no scorer reads those."""
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    for kind in (list, tuple, set, frozenset):
+        if isinstance(value, kind):
+            return kind(map(_plain, value))
+    return value if value is None or isinstance(value, bool | int | float | complex | str) else str(value)

@@ -22,8 +22,8 @@ from rewards.reasoning_gym import reasoning_gym, reasoning_gym_strict
 from rewards.soft_overlong import soft_overlong
 from rewards.think_tags import think_tags, think_tags_prefilled
 from rlkit.tasks import task_rows
+from rlkit.verify import task_scorer
 from rlkit.verify.rewards import grade
-from rlkit.verify.task_scorer import SCORER
 
 ROW = {
     "prompt": "?",
@@ -117,6 +117,14 @@ def test_a_megabyte_costs_little(name, hostile):
     assert time.perf_counter() - start < 3
 
 
+@pytest.fixture(scope="module", autouse=True)
+def impatient():
+    """Sums of powers are found and take for ever; nothing else in here takes a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(task_scorer, "SECONDS_PER_ANSWER", 1.0)
+        yield
+
+
 @functools.cache
 def gym_row(name):
     [row] = task_rows(name, 1)
@@ -139,7 +147,7 @@ def test_any_answer_to_a_task_gets_a_reward(name, completion):
 )
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_a_megabyte_as_an_answer_costs_little(hostile):
-    SCORER.score("gcd", json.dumps({"dict": []}), gym_row("gcd")["entry"], "1")
+    task_scorer.SCORER.score("gcd", json.dumps({"dict": []}), gym_row("gcd")["entry"], "1")
     start = time.perf_counter()
     assert is_reward(score(reasoning_gym, HOSTILE[hostile], gym_row("countdown")))
     assert time.perf_counter() - start < 8

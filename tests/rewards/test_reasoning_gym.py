@@ -58,6 +58,11 @@ def test_the_scorer_knows_the_tasks_settings():
     assert reasoning_gym([row["answer"] for row in rows], **columns(rows)) == [1.0] * 3
 
 
+def test_what_is_not_plain_becomes_text():
+    rows = task_rows("gsm_symbolic", 10)  # some hold fractions
+    assert reasoning_gym([row["answer"] for row in rows], **columns(rows)) == [1.0] * 10
+
+
 def test_an_unknown_task_or_setting_is_named():
     with pytest.raises(ValueError, match="task 'nope' is not one of"):
         task_rows("nope", 1)
@@ -125,12 +130,12 @@ def test_answers_are_not_run_as_code(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 def test_every_tasks_gold_is_right_and_no_answer_is_run(name, tmp_path):
-    rows = task_rows(name, 3, seed=7)
+    rows = task_rows(name, 5)
     golds = [row["answer"] for row in rows]
     if name in WITHOUT_GOLD:
-        assert golds == [None] * 3
+        assert golds == [None] * 5
     else:
-        assert reasoning_gym_strict(golds, **columns(rows)) == [1.0] * 3
+        assert reasoning_gym_strict(golds, **columns(rows)) == [1.0] * 5
     texts = attacks(tmp_path / "attack")
     scores = reasoning_gym(texts, **columns([rows[0]] * len(texts)))
     assert all(0 <= score <= 1 for score in scores)
