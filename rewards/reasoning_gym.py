@@ -5,8 +5,8 @@ scorers give wrong answers a part of the credit, also an empty one (countdown 0.
 1.0 for full credit and 0.0 for all else, and is the one for curricula that look for groups without variance.
 0.0 where a scorer fails or takes longer than rlkit.verify.task_scorer allows.
 
-game_of_life_halting gives every answer full credit, and puzzle24 every expression with the value 24, whatever
-its numbers: train on neither. Needs pip install 'rlkit[reasoning-gym]'.
+game_of_life_halting gives every answer but an empty one full credit, and puzzle24 every expression with the
+value 24, whatever its numbers: train on neither. Needs pip install 'rlkit[reasoning-gym]'.
 """
 
 from typing import Any

@@ -228,3 +228,20 @@ def test_the_arena_compares_it_by_trls_evaluations(tmp_path, model_path, data_pa
     ends_at = summary["curricula"]["uniform"]["ends_at"]
     assert (ends_at["steps"], ends_at["rollouts"]) == (2, 32)
     assert summary["equal_cost"]["steps"] == 1  # the mean of evaluations before step 1 and after 1 and 2
+
+
+def test_rows_without_golds_are_not_checked_against_them(tmp_path, monkeypatch):
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(f"{json.dumps({'question': q})}\n" for q, _ in QUESTIONS))
+    config = on_cpu(
+        tmp_path,
+        dataset_path=str(data),
+        model_name_or_path="no/such-model",
+        rewards=["rewards.think_tags:think_tags"],
+        per_device_train_batch_size=64,
+    )
+    config.write_text(config.read_text() + "gold_column: null\n")
+    with pytest.raises(
+        ValueError, match="the pool has 6 prompts"
+    ):  # the check that comes after that of golds
+        run_here(config, monkeypatch)
