@@ -24,12 +24,11 @@ from rlkit.verify.literal import as_gold, normalize, same_as_written
 
 SECONDS_PER_ANSWER = 3.0
 SECONDS_TO_START = 60.0  # importing SymPy takes about two, and much longer on a busy machine
+PATIENCE = SECONDS_PER_ANSWER + 20.0  # with a worker that is asked a question
 MAX_WORKERS = 8
 
 Question = tuple[str, str]  # gold, candidate
-Reply = (
-    bool | None | Literal["killed"]
-)  # None: the gold cannot be parsed; killed: no answer in time, or a crash
+Reply = bool | None | Literal["killed"]  # None: the gold cannot be parsed; "killed": too slow, or a crash
 
 
 class MathWorker:
@@ -40,13 +39,13 @@ class MathWorker:
 
     def ask(self, question: Question) -> Reply:
         """The worker's answer; "killed" when it exceeds SECONDS_PER_ANSWER, or dies of the question."""
-        process = self._running()
-        # The worker keeps the limit itself; ours is for one that no longer runs at all.
-        reply = self._exchange(process, question, SECONDS_PER_ANSWER, SECONDS_PER_ANSWER + SECONDS_TO_START)
-        if reply is None:
+        for _ in range(2):  # where all of the worker dies or stops, the question may not have been the cause
+            # The worker keeps the limit itself; ours is for one that no longer runs.
+            reply = self._exchange(self._running(), question, SECONDS_PER_ANSWER, PATIENCE)
+            if reply is not None:
+                return json.loads(reply)
             self.close()
-            return "killed"
-        return json.loads(reply)
+        return "killed"
 
     def close(self) -> None:
         if self._process is not None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -96,7 +97,8 @@ def test_bombs_cost_a_batch_their_own_time_only(monkeypatch):
     assert seconds < -(-5 // len(POOL.workers)) * 1.0 + 4  # three seconds for 95 answers on a busy machine
 
 
-def test_a_worker_that_is_killed_between_two_questions_is_replaced():
+def test_a_worker_that_is_killed_is_replaced_and_its_question_asked_again(monkeypatch):
+    monkeypatch.setattr(equivalence, "SECONDS_PER_ANSWER", 1.0)
     worker = MathWorker()
     assert worker.ask(("1/2", "2/4")) is True
     assert worker._process is not None
@@ -104,11 +106,17 @@ def test_a_worker_that_is_killed_between_two_questions_is_replaced():
     worker._process.wait()
     assert worker.ask(("1/2", "3/6")) is True
     pid = worker._process.pid
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        os.kill(int(file.read()), signal.SIGKILL)  # the fork that answers
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    fork = children.read_text()
+    os.kill(int(fork), signal.SIGKILL)  # the one that answers
+    while children.read_text() in (fork, ""):
+        time.sleep(0.01)
     assert [worker.ask(("1/2", answer)) for answer in ("4/8", "1/3")] == [True, False]
     assert worker.ask(("42/5", BOMB[7:-1])) == "killed"
     assert worker._process.pid == pid
+    threading.Timer(0.5, os.kill, (pid, signal.SIGKILL)).start()
+    assert worker.ask(("42/5", BOMB[7:-1])) == "killed"  # asked again of another worker
+    assert worker.ask(("1/2", "5/10")) is True
     worker.close()
 
 
