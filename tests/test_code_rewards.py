@@ -60,8 +60,8 @@ def test_stdin_stdout_compares_every_case() -> None:
 
 def test_rows_whose_tests_are_unusable_are_unscorable() -> None:
     code = [block("print(1)")]
-    assert humaneval(code, [None], ["f"]) == humaneval(code, ["def check(c: pass"], ["f"]) == [None]  # pyright: ignore[reportArgumentType]
-    assert mbpp(code, ["assert f(1) == 1"]) == mbpp(code, [[]]) == mbpp(code, [None]) == [None]  # pyright: ignore[reportArgumentType]
+    assert humaneval(code, [None], ["f"]) == humaneval(code, ["def check(c: pass"], ["f"]) == [None]
+    assert mbpp(code, ["assert f(1) == 1"]) == mbpp(code, [[]]) == mbpp(code, [None]) == [None]
     assert stdin_stdout(code, [["1"]], [["1", "2"]]) == stdin_stdout(code, [[]], [[]]) == [None]
 
 
@@ -97,7 +97,7 @@ def test_the_golds_of_humaneval_earn_1() -> None:
     whole = [block(prompt + body) for prompt, body in zip(prompts, bodies, strict=True)]
     assert humaneval(whole, **columns) == [1.0] * 164
     assert humaneval([block("")] * 164, **columns) == [0.0] * 164
-    assert max(humaneval_share([prompt + "    return None" for prompt in prompts], **columns)) < 1.0  # pyright: ignore
+    assert max(humaneval_share([prompt + "    return None" for prompt in prompts], **columns)) < 1.0
 
 
 @pytest.mark.slow
