@@ -101,6 +101,7 @@ def test_the_golds_of_humaneval_earn_1() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["mbpp.jsonl", "sanitized-mbpp.json"])
 def test_the_golds_of_mbpp_earn_1(name: str) -> None:
     text = data(f"mbpp/{name}").read_text()
@@ -113,8 +114,8 @@ def test_the_golds_of_mbpp_earn_1(name: str) -> None:
     rewards = mbpp([row["code"] for row in rows], **columns)
     failed = {row["task_id"] for row, reward in zip(rows, rewards, strict=True) if reward != 1.0}
     assert failed - {123} == MBPP_BROKEN & {row["task_id"] for row in rows}  # 123 takes seconds
-    wrong = mbpp(["def nothing(): pass"] * len(rows), **columns)
-    assert set(wrong) <= {0.0, None} and wrong.count(None) <= len(MBPP_BROKEN)
+    some = {key: values[:50] for key, values in columns.items()}
+    assert mbpp(["def nothing(): pass"] * 50, **some) == [0.0] * 50
 
 
 @pytest.mark.slow
