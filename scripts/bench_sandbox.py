@@ -36,7 +36,8 @@ Job = Callable[[], Outcome]
 
 
 def hostile_jobs() -> list[Job]:
-    programs = [section.partition("\n")[2] for section in HOSTILE.read_text().split("### ")[1:]]
+    text = HOSTILE.read_text().replace("#\\0", "#\0")
+    programs = [section.partition("\n")[2] for section in text.split("### ")[1:]]
     return [partial(run_tests, program, ASSERTS, limits=HOSTILE_LIMITS) for program in programs]
 
 
@@ -88,15 +89,17 @@ def main() -> None:
         outcomes = in_parallel(jobs)
         seconds, used, after = time.perf_counter() - start, processor_seconds() - used, held()
         tempfile.tempdir = None
-    wrong = sum(
-        outcome.reward(share=True) != (0.0 if bad else 1.0)
-        for outcome, bad in zip(outcomes, is_hostile, strict=True)
+    rewards = [outcome.reward(share=True) for outcome in outcomes]
+    earned = sum(bad and reward != 0.0 for reward, bad in zip(rewards, is_hostile, strict=True))
+    failed = sum(not bad and reward != 1.0 for reward, bad in zip(rewards, is_hostile, strict=True))
+    print(
+        f"{args.count} gradings, {sum(is_hostile)} hostile; {earned} hostile ones earned, "
+        f"{failed} honest ones failed"
     )
-    print(f"{args.count} gradings, {sum(is_hostile)} hostile, {wrong} with a wrong verdict")
     print(f"{args.count / seconds:.1f} a second, {1000 * used / args.count:.0f} ms of processor each")
     print(f"held before: {before}\nheld after:  {after}")
     left = any(after[key] > before[key] for key in before if key != "resident_mb")
-    sys.exit(1 if wrong or left or after["resident_mb"] > before["resident_mb"] + 50 else 0)
+    sys.exit(1 if earned or failed or left or after["resident_mb"] > before["resident_mb"] + 50 else 0)
 
 
 if __name__ == "__main__":

@@ -125,4 +125,4 @@ def test_many_gradings_leave_nothing() -> None:
         [sys.executable, script, "--count", "300"], capture_output=True, text=True, timeout=280
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("300 gradings, 60 hostile, 0 with a wrong verdict")
+    assert done.stdout.startswith("300 gradings, 60 hostile; 0 hostile ones earned, 0 honest ones failed")
