@@ -2,9 +2,9 @@
 
     python scripts/bench_verify.py gsm8k/test.jsonl math500/test.jsonl [--json out.json]
 
-Makes completions from the golds (column `answer`) of data files, some 200 words of text around each answer: the
-gold as it is, the gold written otherwise (`+0`, `\\dfrac`), and another row's gold. Reports items a second and
-processor milliseconds an item, all processes together, for
+Makes completions from the golds (column `answer`) of data files, some 200 words of text around each answer:
+the gold as it is, the gold written otherwise (`+0`, `\\dfrac`), and another row's gold. Reports items a
+second and processor milliseconds an item, all processes together, for
 
 - ordinary: these completions, as `accuracy` grades them, most numbers without math-verify;
 - groups: the same in groups of 8 with three different answers, as in GRPO;
@@ -27,6 +27,7 @@ from rlkit.data import read_rows
 from rlkit.verify.answers import find_gold
 from rlkit.verify.equivalence import POOL, Question
 from rlkit.verify.literal import as_gold, normalize, same_as_written
+from rlkit.verify.text import Completion
 
 SENTENCE = "First we look at what is given, and then $x_{} = {}$ follows from the equation above. "
 
@@ -89,8 +90,8 @@ def main() -> None:
     answers = [make_answers(gold, golds, rng) for gold in golds]
     repeated = [gold for gold in golds for _ in range(3)]
     flat = [answer for row in answers for answer in row]
-    texts = [make_completion(answer, rng) for answer in flat]
-    group_texts = [make_completion(row[i % 3], rng) for row in answers for i in range(8)]
+    texts: list[Completion] = [make_completion(answer, rng) for answer in flat]
+    group_texts: list[Completion] = [make_completion(row[i % 3], rng) for row in answers for i in range(8)]
     group_golds = [gold for gold in golds for _ in range(8)]
     questions = open_questions(repeated, flat)
 

@@ -1,12 +1,14 @@
 """`rlkit grade`: a reward on a file of completions, without a model."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from rlkit.verify.grading import Grade
+    from collections.abc import Iterator
+
+    from rlkit.verify.grading import Grade, GradeWriter
 
 SHOWN_ROWS = 5
 
@@ -41,9 +43,6 @@ def grade(
     """
     import time
 
-    from rich.console import Console
-    from rich.progress import Progress
-
     from rlkit.data import read_rows
     from rlkit.verify.grading import GradeWriter, completions_of, grade_golds, grade_rows, prepare_rows
     from rlkit.verify.load import load_reward
@@ -57,13 +56,23 @@ def grade(
         batches = grade_rows(grader, prepared, completions_of(prepared, completion_column))
     if output is not None and output.exists() and output.samefile(input):
         raise ValueError(f"--output {output} is the input itself; give another file")
+
     writer = None if output is None else GradeWriter(output)
+    start = time.perf_counter()
+    grades = _grade_all(rows, batches, writer)
+    _print_summary(grades, time.perf_counter() - start, golds)
+
+
+def _grade_all(
+    rows: list[dict[str, Any]], batches: "Iterator[list[Grade]]", writer: "GradeWriter | None"
+) -> "list[Grade]":
+    """All grades, written as they come; an interrupt says what there is of them and ends the command."""
+    from rich.console import Console
+    from rich.progress import Progress
 
     grades: list[Grade] = []
-    start = time.perf_counter()
-    console = Console(stderr=True)
     try:
-        with Progress(console=console) as progress:
+        with Progress(console=Console(stderr=True)) as progress:
             task = progress.add_task("grading", total=len(rows))
             for batch in batches:
                 if writer is not None:
@@ -71,13 +80,14 @@ def grade(
                 grades += batch
                 progress.advance(task, len(batch))
     except KeyboardInterrupt:
-        where = "nowhere, as there is no --output" if writer is None else f"in {writer.partial}"
-        typer.echo(f"rlkit: interrupted; {len(grades)} of {len(rows)} rows are graded, {where}", err=True)
+        kept = (
+            "nothing is kept, as there is no --output" if writer is None else f"they are in {writer.partial}"
+        )
+        typer.echo(f"rlkit: interrupted; {len(grades)} of {len(rows)} rows are graded; {kept}", err=True)
         raise typer.Exit(130) from None
-    seconds = time.perf_counter() - start
     if writer is not None:
         writer.finish(rows, grades)
-    _print_summary(grades, seconds, golds)
+    return grades
 
 
 def _pairs(columns: list[str]) -> dict[str, str]:

@@ -67,7 +67,8 @@ def run_function(program: str, function: str, arguments: Sequence[Any], limits: 
     call = channel.encode((1, function, list(arguments), {}))
     deadline = time.monotonic() + limits.wall_seconds
     ours, theirs = socket.socketpair()
-    with ours, theirs, start("solution_process", {"program": program}, limits, theirs) as process:
+    request = {"program": program, "objects": False}
+    with ours, theirs, start("solution_process", request, limits, theirs) as process:
         theirs.close()
 
         def read(num_bytes: int) -> bytes:
@@ -78,7 +79,9 @@ def run_function(program: str, function: str, arguments: Sequence[Any], limits: 
             ours.settimeout(limits.wall_seconds)
             ours.sendall(call)
             number, error, value = channel.receive(read)
-        except (channel.BrokenChannelError, OSError) as reason:
+        except ConnectionError as reason:
+            raise ProgramError("the channel closed") from reason
+        except (channel.BrokenChannelError, TimeoutError) as reason:
             raise ProgramError(str(reason)) from reason
         except (TypeError, ValueError) as reason:
             raise ProgramError("not a reply") from reason
@@ -105,7 +108,11 @@ def start(
     """
     isolated = isolation()
     with ExitStack() as stack:
-        folder = None if isolated else stack.enter_context(tempfile.TemporaryDirectory(prefix="rlkit-"))
+        folder = (
+            None
+            if isolated
+            else stack.enter_context(tempfile.TemporaryDirectory(prefix="rlkit-", ignore_cleanup_errors=True))
+        )
         file = stack.enter_context(tempfile.TemporaryFile())
         packages = "/sandbox/packages" if isolated else sysconfig.get_path("purelib")
         file.write(json.dumps(request | {"limits": asdict(limits), "packages": packages}).encode())

@@ -193,7 +193,7 @@ def test_an_interrupted_grading_keeps_what_is_graded(tmp_path, sent):
     assert len(rows) >= 256 and all(row["reward"] == 1.0 for row in rows)
     if sent == signal.SIGINT:
         assert process.returncode == 130
-        assert f"interrupted; {len(rows)} of 20000 rows are graded, in {partial}" in errors
+        assert f"interrupted; {len(rows)} of 20000 rows are graded; they are in {partial}" in errors
 
 
 def test_rows_that_do_not_fit_into_parquet_stay_readable(tmp_path):

@@ -1,12 +1,12 @@
 """Plain values over a channel that a hostile process may hold the other end of.
 
 A message is the length of its JSON text, four bytes, and that text. A one-key object stands for a type that
-JSON lacks: {"tuple": [1, 2]}, {"dict": [["key", "value"]]}. A message decodes to exactly the types below and
-to nothing else, whatever its sender wrote: this is why the tester's `==` and `assert` can be trusted.
+JSON lacks: {"tuple": [1, 2]}, {"dict": [["key", "value"]]}. A message decodes to exactly the types below,
+whatever its sender wrote: this is why the tester's `==` and `assert` can be trusted.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 MAX_MESSAGE_BYTES = 4 * 1024**2
@@ -18,11 +18,11 @@ class BrokenChannelError(Exception):
     """The other side closed the channel, or sent what is not a message of plain values."""
 
 
-def pack(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """The value as JSON has it; subclasses (of int, dict, ...) become the plain type.
+def pack(value: Any, keep: Callable[[Any], Any] | None = None, depth: int = MAX_DEPTH) -> Any:
+    """The value as JSON has it; subclasses (of int, dict, ...) and NumPy's scalars become the plain type.
 
-    pack((1, {2})) is {"tuple": [1, {"set": [2]}]}. A TypeError names a type that is not plain, or says that
-    the value is nested more than MAX_DEPTH deep.
+    pack((1, {2})) is {"tuple": [1, {"set": [2]}]}. Any other object becomes {"object": keep(object)}; without
+    `keep` it is a TypeError, as is a value nested more than MAX_DEPTH deep.
     """
     if value is None or isinstance(value, bool | float | str):
         return value
@@ -32,48 +32,67 @@ def pack(value: Any, depth: int = MAX_DEPTH) -> Any:
         return {"complex": [value.real, value.imag]}
     if isinstance(value, bytes):
         return {"bytes": value.hex()}
+    if isinstance(value, type) and _TYPES.get(value.__name__) is value:
+        return {"type": value.__name__}
     if depth == 0:
         raise TypeError(f"a value nested more than {MAX_DEPTH} deep")
+
+    def each(items: Iterable[Any]) -> list[Any]:
+        return [pack(item, keep, depth - 1) for item in items]
+
     if isinstance(value, list):
-        return [pack(item, depth - 1) for item in value]
+        return each(value)
     if isinstance(value, dict):
-        return {"dict": [[pack(key, depth - 1), pack(item, depth - 1)] for key, item in value.items()]}
-    for kind in (tuple, set, frozenset):
+        return {"dict": [each(item) for item in value.items()]}
+    for name, kind in _COLLECTIONS.items():
         if isinstance(value, kind):
-            return {kind.__name__: [pack(item, depth - 1) for item in value]}
-    raise TypeError(f"{type(value).__name__} is not a plain value")
+            return {name: each(value)}
+    if getattr(value, "shape", None) == ():
+        return pack(value.item(), keep, depth - 1)
+    if keep is None:
+        raise TypeError(f"{type(value).__name__} is not a plain value")
+    return {"object": keep(value)}
 
 
-def unpack(packed: Any) -> Any:
-    """The inverse of pack, for any JSON; a ValueError, TypeError or OverflowError where it is no packing."""
+def unpack(packed: Any, find: Callable[[Any], Any] | None = None) -> Any:
+    """The inverse of pack, for any JSON; {"object": x} becomes find(x).
+
+    A ValueError, TypeError, LookupError or OverflowError where it is no packing.
+    """
     if isinstance(packed, list):
-        return [unpack(item) for item in packed]
+        return [unpack(item, find) for item in packed]
     if not isinstance(packed, dict):
         return packed
     [(kind, content)] = packed.items()
-    if kind not in _UNPACK:
-        raise ValueError(f"unknown kind of value {kind!r:.40}")
-    return _UNPACK[kind](content)
+    if kind == "dict":
+        return {unpack(key, find): unpack(item, find) for key, item in content}
+    if kind in _COLLECTIONS:
+        return _COLLECTIONS[kind](unpack(item, find) for item in content)
+    if kind == "object" and find is not None:
+        return find(content)
+    return _SCALARS[kind](content)
 
 
-_UNPACK: dict[str, Callable[[Any], Any]] = {
+_COLLECTIONS = {kind.__name__: kind for kind in (tuple, set, frozenset)}
+_TYPES = {
+    kind.__name__: kind
+    for kind in (bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, type(None))
+}
+_SCALARS: dict[str, Callable[[Any], Any]] = {
     "int": lambda content: int(content, 16),
     "complex": lambda content: complex(*map(float, content)),
     "bytes": bytes.fromhex,
-    "dict": lambda content: {unpack(key): unpack(item) for key, item in content},
-    "tuple": lambda content: tuple(map(unpack, content)),
-    "set": lambda content: set(map(unpack, content)),
-    "frozenset": lambda content: frozenset(map(unpack, content)),
+    "type": lambda content: _TYPES[content],
 }
 
 
-def encode(message: Any) -> bytes:
+def encode(message: Any, keep: Callable[[Any], Any] | None = None) -> bytes:
     """A message as bytes; a TypeError as in pack."""
-    text = json.dumps(pack(message)).encode()
+    text = json.dumps(pack(message, keep)).encode()
     return len(text).to_bytes(4, "big") + text
 
 
-def receive(read: Callable[[int], bytes]) -> Any:
+def receive(read: Callable[[int], bytes], find: Callable[[Any], Any] | None = None) -> Any:
     """The next message; `read(n)` gives up to n bytes, none where the channel is closed.
 
     BrokenChannelError if there is none: the channel closed, the length exceeds MAX_MESSAGE_BYTES, or the
@@ -83,8 +102,8 @@ def receive(read: Callable[[int], bytes]) -> Any:
     if length > MAX_MESSAGE_BYTES:
         raise BrokenChannelError(f"a message of {length} bytes, more than {MAX_MESSAGE_BYTES}")
     try:
-        return unpack(json.loads(_read_exactly(read, length)))
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        return unpack(json.loads(_read_exactly(read, length)), find)
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
         raise BrokenChannelError(f"not a message of plain values: {error}") from error
 
 
