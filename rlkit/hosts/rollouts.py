@@ -9,12 +9,14 @@ import math
 import time
 from collections import defaultdict
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate.utils import broadcast_object_list, gather_object
 from peft import PeftModel
+from torch import nn
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from rlkit.hosts.judgements import Judgements
@@ -260,21 +262,29 @@ class TRLHost:
 
 @torch.no_grad()
 def _last_hidden_states(trainer: Any, token_ids: list[list[int]]) -> torch.Tensor:
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    base: Any = model.get_base_model() if isinstance(model, PeftModel) else model
-    decoder = base.get_decoder()
+    """Through the whole model, whose decoder's output a hook takes: a sharded model has no other entrance."""
+    model = trainer.model
+    unwrapped = trainer.accelerator.unwrap_model(model)
+    base: Any = unwrapped.get_base_model() if isinstance(unwrapped, PeftModel) else unwrapped
     device = trainer.accelerator.device
     chunk = 4 * trainer.args.per_device_train_batch_size
+    few_logits = {"logits_to_keep": 1} if "logits_to_keep" in signature(type(base).forward).parameters else {}
     states = []
+
+    def take(decoder: nn.Module, inputs: tuple, output: Any) -> None:
+        states.append(output.last_hidden_state[:, -1].float())
+
+    hook = base.get_decoder().register_forward_hook(take)
     model.eval()
     try:
         for start in range(0, len(token_ids), chunk):
             tokens, mask = _left_padded(token_ids[start : start + chunk], trainer._tokenizer.pad_token_id)
+            inputs = {"input_ids": tokens.to(device), "attention_mask": mask.to(device), **few_logits}
             with trainer.accelerator.autocast():
-                output = decoder(input_ids=tokens.to(device), attention_mask=mask.to(device), use_cache=False)
-            states.append(output.last_hidden_state[:, -1].float())
+                model(**inputs, use_cache=False)
     finally:
         model.train()
+        hook.remove()
     return torch.cat(states)
 
 
