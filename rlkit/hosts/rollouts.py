@@ -262,26 +262,27 @@ class TRLHost:
 
 @torch.no_grad()
 def _last_hidden_states(trainer: Any, token_ids: list[list[int]]) -> torch.Tensor:
-    """Through the whole model, whose decoder's output a hook takes: a sharded model has no other entrance."""
+    """A hook takes the decoder's output, since a sharded model can be entered at its root only."""
     model = trainer.model
     unwrapped = trainer.accelerator.unwrap_model(model)
     base: Any = unwrapped.get_base_model() if isinstance(unwrapped, PeftModel) else unwrapped
-    device = trainer.accelerator.device
+    decoder, device = base.get_decoder(), trainer.accelerator.device
+    sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
     chunk = 4 * trainer.args.per_device_train_batch_size
-    few_logits = {"logits_to_keep": 1} if "logits_to_keep" in signature(type(base).forward).parameters else {}
     states = []
-
-    def take(decoder: nn.Module, inputs: tuple, output: Any) -> None:
-        states.append(output.last_hidden_state[:, -1].float())
-
-    hook = base.get_decoder().register_forward_hook(take)
+    hook = decoder.register_forward_hook(
+        lambda _, inputs, output: states.append(output.last_hidden_state[:, -1].float())
+    )
     model.eval()
     try:
         for start in range(0, len(token_ids), chunk):
             tokens, mask = _left_padded(token_ids[start : start + chunk], trainer._tokenizer.pad_token_id)
-            inputs = {"input_ids": tokens.to(device), "attention_mask": mask.to(device), **few_logits}
+            inputs = {"input_ids": tokens.to(device), "attention_mask": mask.to(device), "use_cache": False}
             with trainer.accelerator.autocast():
-                model(**inputs, use_cache=False)
+                if sharded:  # entered as TRL does, with no token to score
+                    model(**inputs, labels=torch.full_like(inputs["input_ids"], -100), fused_lm_head=True)
+                else:
+                    decoder(**inputs)
     finally:
         model.train()
         hook.remove()
