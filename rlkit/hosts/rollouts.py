@@ -9,14 +9,12 @@ import math
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from inspect import signature
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate.utils import broadcast_object_list, gather_object
 from peft import PeftModel
-from torch import nn
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from rlkit.hosts.judgements import Judgements

@@ -14,7 +14,9 @@ pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
 SHARDED = {
-    **{name: JOBS[name] for name in ("uniform", "dapo", "pcl", "rlkit", "ssb", "speed", "split-pcl", "metis")},
+    **{
+        name: JOBS[name] for name in ("uniform", "dapo", "pcl", "rlkit", "ssb", "speed", "split-pcl", "metis")
+    },
     "lora-pcl": ({"curriculum": "pcl"}, 4, 16, SAVING),
     "checkpointing-pcl": ({"curriculum": "pcl"}, 4, 16, {**STEPS, "gradient_checkpointing": True}),
     "bf16-uniform": ({"curriculum": "uniform"}, 4, 16, {**STEPS, "bf16": True}),
@@ -28,7 +30,12 @@ FSDP2 = {
     "FSDP_RESHARD_AFTER_FORWARD": "true",
     "FSDP_CPU_RAM_EFFICIENT_LOADING": "false",
 }
-AUTO = ("train_micro_batch_size_per_gpu", "gradient_accumulation_steps", "train_batch_size", "gradient_clipping")
+AUTO = (
+    "train_micro_batch_size_per_gpu",
+    "gradient_accumulation_steps",
+    "train_batch_size",
+    "gradient_clipping",
+)
 ZERO = {"zero_force_ds_cpu_optimizer": False, "zero_allow_untested_optimizer": True}
 ZERO_JOBS = ("dapo", "pcl", "ssb", "metis")  # the ways in which a curriculum uses the policy
 
@@ -43,9 +50,7 @@ def launch(folder, names, way, resume=None):
     for name in names:
         curriculum, num_generations, batch, settings = SHARDED[name]
         if way.startswith("zero"):
-            auto = {key: "auto" for key in AUTO}
-            stage = {"zero_optimization": {"stage": int(way[-1])}}
-            settings = {**settings, "deepspeed": {**auto, **ZERO, **stage}}
+            settings = {**settings, "deepspeed": {**ZERO, "zero_optimization": {"stage": int(way[-1])}}}
         checkpoint = str(folder / name / f"checkpoint-{resume}") if resume else None
         jobs.append((name, curriculum, num_generations, batch, settings, checkpoint))
     command = [str(HERE / "two_processes.py"), str(folder), json.dumps(jobs)]
