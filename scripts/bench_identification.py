@@ -1,12 +1,13 @@
-"""Finding 64 prompts of intermediate difficulty among 1,024: by a value model, and by rolling all of them out.
+"""Finding 64 prompts of intermediate difficulty among 1,024: by a value model, and by rolling all out.
 
     python scripts/bench_identification.py --size 13M --length 256          on a CPU
     python scripts/bench_identification.py --size 0.5B --engine vllm        on a GPU
 
 Both use the same model on the same machine in one process. The value model has learned from the batches of a
-short training with `pcl` before; its time is one selection: a prefill of every prompt, the head, the choice. Rolling out takes 8 completions of each prompt and keeps those whose mean
-lies in 0.25 to 0.75. Completions all have the full length. Beside the time stands how many of the 64 chosen
-prompts really lie there (their chance is known), against the share in the pool.
+short training with `pcl` before; its time is one selection: a prefill of every prompt, the head, the choice.
+Rolling out takes 8 completions of each prompt and keeps those whose mean lies in 0.25 to 0.75. Completions all
+have the full length. Beside the time stands how many of the chosen prompts really lie there (their chance is
+known), against the share in the pool.
 """
 
 import argparse
@@ -104,7 +105,9 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=1024)
     parser.add_argument("--groups", type=int, default=64, help="prompts to find")
     parser.add_argument("--steps", type=int, default=8, help="steps that the value model learns from")
-    parser.add_argument("--rolled-out", type=int, help="prompts rolled out, the rest in proportion. Default: all")
+    parser.add_argument(
+        "--rolled-out", type=int, help="prompts rolled out, the rest in proportion. Default: all"
+    )
     parser.add_argument("--engine", choices=("transformers", "vllm"), default="transformers")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()

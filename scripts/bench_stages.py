@@ -93,7 +93,7 @@ def train(setting: Setting) -> dict[str, float]:
         if cuda:
             peak["peak_cuda_mb"] = torch.cuda.max_memory_allocated() / 1e6
         if setting.plain:
-            return {"seconds": seconds, **peak}
+            return {"whole_seconds": seconds, **peak}
         lines = [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
     steps = lines[WARM_UP:]
     found = {name: statistics.median(line[f"seconds/{name}"] for line in steps) for name in STAGES}
@@ -105,7 +105,7 @@ def train(setting: Setting) -> dict[str, float]:
     found["rollouts_per_trained"] = statistics.mean(
         line["rollouts/spent"] / line["rollouts/trained"] for line in steps
     )
-    return {**found, **peak}
+    return {**found, "whole_seconds": seconds, **peak}
 
 
 def measure(setting: Setting, timeout: float = 900) -> dict[str, float]:
@@ -122,7 +122,11 @@ def measure(setting: Setting, timeout: float = 900) -> dict[str, float]:
 
 def table(found: list[tuple[Setting, dict[str, float]]]) -> str:
     """As Markdown; a stage's share of the step beside its seconds."""
-    lines = ["| curriculum | length | s a step | " + " | ".join(STAGES) + " | tokens/s | trained groups with variance | MB |"]
+    lines = [
+        "| curriculum | length | s a step | "
+        + " | ".join(STAGES)
+        + " | tokens/s | trained groups with variance | MB |"
+    ]
     lines.append("|---" * (len(STAGES) + 6) + "|")
     for setting, row in found:
         stages = [f"{row[name]:.3f} ({row[name] / row['seconds']:.1%})" for name in STAGES]
