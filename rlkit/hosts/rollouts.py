@@ -260,21 +260,30 @@ class TRLHost:
 
 @torch.no_grad()
 def _last_hidden_states(trainer: Any, token_ids: list[list[int]]) -> torch.Tensor:
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    base: Any = model.get_base_model() if isinstance(model, PeftModel) else model
-    decoder = base.get_decoder()
-    device = trainer.accelerator.device
+    """A hook takes the decoder's output, since a sharded model can be entered at its root only."""
+    model = trainer.model
+    unwrapped = trainer.accelerator.unwrap_model(model)
+    base: Any = unwrapped.get_base_model() if isinstance(unwrapped, PeftModel) else unwrapped
+    decoder, device = base.get_decoder(), trainer.accelerator.device
+    sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
     chunk = 4 * trainer.args.per_device_train_batch_size
     states = []
+    hook = decoder.register_forward_hook(
+        lambda _, inputs, output: states.append(output.last_hidden_state[:, -1].float())
+    )
     model.eval()
     try:
         for start in range(0, len(token_ids), chunk):
             tokens, mask = _left_padded(token_ids[start : start + chunk], trainer._tokenizer.pad_token_id)
+            inputs = {"input_ids": tokens.to(device), "attention_mask": mask.to(device), "use_cache": False}
             with trainer.accelerator.autocast():
-                output = decoder(input_ids=tokens.to(device), attention_mask=mask.to(device), use_cache=False)
-            states.append(output.last_hidden_state[:, -1].float())
+                if sharded:  # entered as TRL does, with no token to score
+                    model(**inputs, labels=torch.full_like(inputs["input_ids"], -100), fused_lm_head=True)
+                else:
+                    decoder(**inputs)
     finally:
         model.train()
+        hook.remove()
     return torch.cat(states)
 
 

@@ -13,6 +13,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 import torch
+from peft import LoraConfig
 from tiny_judge import make_judging_model, make_judging_tokenizer
 from tiny_trl import by_place, even_start, losses, make_model, make_tokenizer, make_trainer, scripted, weights
 
@@ -52,6 +53,9 @@ def failing(completions, **columns):
 
 
 def run(folder, name, curriculum, num_generations, batch, settings, resume):
+    extra = {}
+    if name.startswith("lora"):
+        extra["peft_config"] = LoraConfig(target_modules=["q_proj", "v_proj"], r=4)
     if name.startswith("disagree"):
         curriculum = {**curriculum, "curriculum_seed": RANK}
     judging = curriculum["curriculum"] == "metis"
@@ -64,11 +68,12 @@ def run(folder, name, curriculum, num_generations, batch, settings, resume):
         num_generations=num_generations,
         per_device_train_batch_size=batch // WORLD,
         model=make_judging_model(2) if judging else make_model(),
-        extra={"rollout_func": scripted(num_generations, RANK), "processing_class": tokenizer},
+        extra={"rollout_func": scripted(num_generations, RANK), "processing_class": tokenizer, **extra},
         **settings,
     )
     trainer.train(resume_from_checkpoint=resume)
-    total = {key: float(tensor.double().abs().sum()) for key, tensor in weights(trainer).items()}
+    whole = {key: getattr(tensor, "full_tensor", tensor.clone)() for key, tensor in weights(trainer).items()}
+    total = {key: float(tensor.double().abs().sum()) for key, tensor in whole.items()}
     judged = [line[JUDGED] for line in trainer.state.log_history if JUDGED in line]
     result = {"notes": trainer.notes, "losses": losses(trainer), "weights": total, "judged": judged}
     (folder / f"{name}-{RANK}{'-resumed' if resume else ''}.json").write_text(json.dumps(result))
