@@ -35,7 +35,11 @@ class MathWorker:
         """The worker's answer; False when it exceeds SECONDS_PER_ANSWER, or dies of the question."""
         with self._lock:
             process = self._running()
-            reply = self._exchange(process, [gold, candidate], SECONDS_PER_ANSWER)
+            try:
+                reply = self._exchange(process, [gold, candidate], SECONDS_PER_ANSWER)
+            except BaseException:  # interrupted: the reply would be taken for the next question's
+                self._kill()
+                raise
             if reply is None:
                 self.num_timeouts += 1
                 self._kill()
