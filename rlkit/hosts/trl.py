@@ -8,6 +8,7 @@ and the rest of TRL stays as it is.
 """
 
 import logging
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -142,8 +143,11 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         try:
             with self.checkpoints.rotated_here(), self.preemption:
                 output = super().train(resume_from_checkpoint=checkpoint, **kwargs)
-        finally:
-            self.record.flush()
+        except BaseException:
+            with suppress(OSError):  # a full disk must not hide what ended the run
+                self.record.flush()
+            raise
+        self.record.flush()
         self.watch.check()
         if self.preemption.stopped and self.accelerator.is_main_process:
             print(

@@ -64,7 +64,7 @@ class Watch(TrainerCallback):
             step = self.trainer.state.global_step
             raise NothingGradedError(
                 f"stopped after step {step}: no completion could be graded for {self.limit} steps "
-                f"(max_ungraded_steps); the last failure: {self.trainer.last_failure or 'none was raised'}. "
+                f"(max_ungraded_steps); the last failure: {self.trainer.last_failure!r}. "
                 f"checkpoint-{step} is saved: mend the reward and go on with --resume auto, or with a "
                 "checkpoint from before it failed"
             )
