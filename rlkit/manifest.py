@@ -1,8 +1,8 @@
 """What makes a checkpoint whole: `rlkit/manifest.json`, sizes and SHA-256 sums of its files, written last.
 
 Every other file is on the disk before it, so that a folder without one was cut short while being saved, and
-one that disagrees with its files was altered. Hashing takes about a second a gigabyte, at each save and once
-when a run resumes.
+one that disagrees with its files was altered. Hashing takes one to two seconds a gigabyte, at each save and
+once when a run resumes.
 """
 
 import hashlib

@@ -91,13 +91,10 @@ class Curriculum:
         self.oversample, self.probe = oversample, probe
         self.warmup_filter, self.warmup_filter_steps = warmup_filter, warmup_filter_steps
         self.screen, self.shelf, self.allocation = screen, shelf, allocation
-        self.seed, self.name, self.signal = seed, name, signal
-        self.budget = budget
+        self.seed, self.name, self.signal, self.budget = seed, name, signal, budget
         self.safety = safety or SafetyConfig()
-        self.calibration, self.fallback = (
-            Calibration(),
-            Fallback(self.safety.fallback_steps if learned else 0),
-        )
+        self.calibration = Calibration()
+        self.fallback = Fallback(self.safety.fallback_steps if learned else 0)
         self.step = 0
         self._preset_numbers = numbers or {}
         self._rng = np.random.default_rng(seed)
@@ -158,8 +155,7 @@ class Curriculum:
             self._rng,
         )
         prediction = self.estimator.predict(candidate_N)
-        selector = in_order if self.fallback.active else self.selector
-        chosen = selector(prediction, num, self._rng)
+        chosen = (in_order if self.fallback.active else self.selector)(prediction, num, self._rng)
         prediction = prediction.take(chosen)
         return Proposal(
             candidate_N[chosen],
@@ -279,8 +275,7 @@ class Curriculum:
         if state["name"] != self.name:
             raise ValueError(
                 f"the checkpoint was made with curriculum={state['name']!r}, this run asks for "
-                f"{self.name!r}; resume with the checkpoint's, or start a new run from its weights "
-                "(model_name_or_path)"
+                f"{self.name!r}; resume with the checkpoint's, or start a new run from its weights (model_name_or_path)"
             )
         self.pool.check_state(state["pool"], allow_changed_data)
 

@@ -70,7 +70,8 @@ def kill(folder: Path, kind: str, rng: random.Random) -> dict:
     os.kill(pid, signal.SIGKILL)
     status = os.waitpid(pid, 0)[1]
     whole = last_checkpoint(folder)
-    rows = metrics(folder) if (folder / "metrics.jsonl").read_text().endswith("\n") else []
+    log = folder / "metrics.jsonl"  # not there yet after an early kill, or ending in half a line
+    rows = metrics(folder) if log.exists() and log.read_text().endswith("\n") else []
     return {
         "kind": kind,
         "killed": os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL,
