@@ -23,7 +23,6 @@ from rlkit.safety import SafetyConfig
 from rlkit.types import Batch, Groups, Prediction, Proposal
 
 logger = logging.getLogger(__name__)
-
 KEEP_RATE_MEMORY = 0.8
 """Weight of the past in the running keep rate, which sizes the rounds of a filtered step."""
 
@@ -275,7 +274,8 @@ class Curriculum:
         if state["name"] != self.name:
             raise ValueError(
                 f"the checkpoint was made with curriculum={state['name']!r}, this run asks for "
-                f"{self.name!r}; resume with the checkpoint's, or start a new run from its weights (model_name_or_path)"
+                f"{self.name!r}; resume with the checkpoint's, or start a new run from its weights "
+                "(model_name_or_path)"
             )
         self.pool.check_state(state["pool"], allow_changed_data)
 
