@@ -5,7 +5,8 @@
     my.py:reward
 
 Every field of GRPOConfig, ModelConfig and CurriculumConfig can stand in the YAML file or on the command
-line. All that can be wrong with settings, data and rewards is checked before the model loads.
+line. All that can be wrong with settings, data and rewards is checked before the model loads. SIGTERM saves a
+checkpoint at the step's end; `--resume auto` goes on from it. Files named by `rewards` run as your own code.
 """
 
 import logging
@@ -25,9 +26,11 @@ from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_confi
 
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer
 from rlkit.arguments import parse_arguments
-from rlkit.checkpoint import check_output_dir, find_checkpoint
+from rlkit.checkpoint import AUTO, check_output_dir, find_checkpoint, resume_setting
 from rlkit.curriculum.presets import resolve_config
 from rlkit.data import read_rows, to_prompt_rows
+from rlkit.hosts.saving import SavingError
+from rlkit.hosts.watch import NothingGradedError
 from rlkit.verify.load import load_reward
 from rlkit.verify.rewards import check_golds, check_reward
 
@@ -58,14 +61,23 @@ class RecipeArguments:
         metadata={"help": "Reward functions: path/to/file.py:function or package.module:function."},
     )
     num_eval: int = field(default=0, metadata={"help": "Rows held out for TRL's evaluation (eval_strategy)."})
+    resume: str | None = field(
+        default=None,
+        metadata={
+            "help": "auto: go on from the newest whole checkpoint in output_dir, or start where there is "
+            "none; or a checkpoint's folder."
+        },
+    )
 
 
 def main() -> None:
     recipe, training, model, settings = parse_arguments(
         (RecipeArguments, GRPOConfig, ModelConfig, CurriculumConfig)
     )
-    resume = find_checkpoint(training.resume_from_checkpoint, training.output_dir)
-    check_output_dir(training.output_dir, resume)
+    resume = training.resume_from_checkpoint = resume_setting(recipe.resume, training.resume_from_checkpoint)
+    checkpoint = find_checkpoint(resume, training.output_dir)
+    if resume != AUTO:
+        check_output_dir(training.output_dir, checkpoint)
     curriculum = resolve_config(settings)
     rewards = [load_reward(spec) for spec in recipe.rewards]
     rows = load_rows(recipe)
@@ -87,8 +99,12 @@ def main() -> None:
     )
     if trainer.accelerator.is_main_process:
         write_config(Path(training.output_dir), recipe, training, model, curriculum)
-    trainer.train(resume_from_checkpoint=resume)
-    trainer.save_model()
+    try:
+        trainer.train(resume_from_checkpoint=resume)
+    except (NothingGradedError, SavingError) as reason:
+        raise SystemExit(f"rlkit: {reason}") from reason
+    if not trainer.preemption.stopped:
+        trainer.save_model()
 
 
 def load_rows(recipe: RecipeArguments) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from trl import GRPOConfig
 
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer, build_curriculum
 from rlkit.arguments import parse_arguments
-from rlkit.checkpoint import last_checkpoint
+from rlkit.checkpoint import AUTO, find_checkpoint
 from rlkit.ledger import StepLog
 
 
@@ -42,6 +42,10 @@ class AdditionArguments:
     num_prompts: int = field(default=4096, metadata={"help": "Prompts in the pool."})
     num_heldout: int = field(default=1024, metadata={"help": "Held-out prompts, none of them in the pool."})
     heldout_steps: int = field(default=5, metadata={"help": "Steps between held-out evaluations."})
+    resume: str = field(
+        default=AUTO,
+        metadata={"help": "auto: the newest whole checkpoint, if any; or a folder."},
+    )
 
 
 class HeldOutAccuracy(TrainerCallback):
@@ -77,7 +81,7 @@ def main() -> None:
         settings.curriculum_seed = training.seed
 
     output_dir = Path(training.output_dir)
-    checkpoint = last_checkpoint(output_dir)
+    checkpoint = find_checkpoint(arguments.resume, training.output_dir)
     if checkpoint is None:  # killed before the first checkpoint: nothing to go on from
         shutil.rmtree(output_dir, ignore_errors=True)
 

@@ -1,13 +1,21 @@
-"""The curriculum's state beside the trainer's checkpoint: `checkpoint-N/rlkit/*.pt`, whole or not at all."""
+"""The curriculum's state in a trainer's checkpoint, `checkpoint-N/rlkit/`, and which one to resume from."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-VERSION = 3
+from rlkit.disk import put_in_place
+from rlkit.manifest import checkpoints, defect, is_committed
+
+logger = logging.getLogger(__name__)
+
+VERSION = 4
 FOLDER = "rlkit"
+AUTO = "auto"
+"""As `resume_from_checkpoint`: the newest whole checkpoint, or a new run where there is none."""
 
 
 def save_state(checkpoint: Path, name: str, state: dict[str, Any]) -> None:
@@ -19,7 +27,7 @@ def save_state(checkpoint: Path, name: str, state: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f"{name}.tmp"
     torch.save({"version": VERSION, "state": _pack(state)}, temporary)
-    temporary.replace(folder / f"{name}.pt")
+    put_in_place(temporary, folder / f"{name}.pt")
 
 
 def load_state(checkpoint: Path, name: str) -> dict[str, Any]:
@@ -45,23 +53,62 @@ def load_state(checkpoint: Path, name: str) -> dict[str, Any]:
 
 
 def last_checkpoint(output_dir: str | Path) -> str | None:
-    """The newest whole checkpoint; one that a killed process left unfinished has no trainer state yet."""
-    found = [path.parent for path in Path(output_dir).glob("checkpoint-*/trainer_state.json")]
-    return str(max(found, key=lambda path: int(path.name.split("-")[1]))) if found else None
+    """The newest whole checkpoint; broken ones after it are named in a warning, with what is wrong."""
+    for checkpoint in reversed(checkpoints(Path(output_dir))):
+        reason = defect(checkpoint)
+        if reason is None:
+            return str(checkpoint)
+        logger.warning("%s is passed over: %s", checkpoint, reason)
+    return None
 
 
 def find_checkpoint(resume_from: str | bool | None, output_dir: str) -> str | None:
-    """The checkpoint's folder; True (or "true", from a command line) is the newest in `output_dir`.
+    """The checkpoint's folder, whole.
+
+    Args:
+        resume_from: a folder; True (or "true", from a command line) for the newest in `output_dir`; "auto"
+            for the newest or, where no checkpoint was ever completed, None: the run starts anew.
 
     Raises:
-        ValueError: the newest is asked for and there is none.
+        ValueError: the checkpoint is broken, or the newest is asked for and there is none that is whole.
     """
-    if resume_from not in (True, "true", "True"):
-        return str(resume_from) if resume_from else None
-    newest = last_checkpoint(output_dir)
-    if newest is None:
-        raise ValueError(f"resume_from_checkpoint is set, and output_dir ({output_dir}) has no checkpoint")
-    return newest
+    if resume_from in (None, False, ""):
+        return None
+    if resume_from in (True, "true", "True", AUTO):
+        newest = last_checkpoint(output_dir)
+        broken = [path for path in checkpoints(Path(output_dir)) if is_committed(path)]
+        if newest is None and broken:
+            reasons = "; ".join(f"{path.name}: {defect(path)}" for path in broken)
+            raise ValueError(
+                f"resume_from_checkpoint ({resume_from}): no checkpoint in output_dir ({output_dir}) is whole"
+                f" ({reasons}); restore one from a copy, or start in another folder"
+            )
+        if newest is None and resume_from != AUTO:
+            raise ValueError(
+                f"resume_from_checkpoint is set, and output_dir ({output_dir}) has no checkpoint; start a "
+                "new run, or set it to auto, which does so where there is none"
+            )
+        return newest
+    checkpoint = Path(str(resume_from))
+    reason = defect(checkpoint)
+    if reason is not None and (checkpoint / FOLDER).is_dir():  # else `load_state` says whose it is
+        newest = last_checkpoint(checkpoint.parent)
+        remedy = f"the last whole one is {newest}" if newest else "and no other there is whole"
+        raise ValueError(f"resume_from_checkpoint ({checkpoint}) is broken: {reason}; {remedy}")
+    return str(checkpoint)
+
+
+def resume_setting(resume: str | None, resume_from_checkpoint: str | None) -> str | None:
+    """What a recipe resumes from: its own `--resume`, or the field of TrainingArguments.
+
+    Raises:
+        ValueError: both are set.
+    """
+    if resume and resume_from_checkpoint:
+        raise ValueError(
+            f"resume ({resume}) and resume_from_checkpoint ({resume_from_checkpoint}) are both set; keep one"
+        )
+    return resume or resume_from_checkpoint
 
 
 def check_processes(checkpoint: Path, saved: int, running: int) -> None:

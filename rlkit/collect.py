@@ -58,7 +58,8 @@ def collect(curriculum: Curriculum, host: Host, num_groups: int, ledger: Writer)
 
     Raises:
         UnfilledBatchError: too few groups passed and the curriculum's fill policy is "error", or too few
-            screened prompts are left to complete them on several processes.
+            screened prompts are left to complete them on several processes; or the pool has too few prompts
+            that can be rolled out.
     """
     filling = Filling(num_groups)
     started = curriculum.started(num_groups)
@@ -74,7 +75,14 @@ def collect(curriculum: Curriculum, host: Host, num_groups: int, ledger: Writer)
         if len(proposal.index_P) == 0:
             break
         _learn(curriculum, host, filling, proposal, host.rollout(proposal))
-    batch = filling.finish(curriculum.fill, _replayed(curriculum, host, filling))
+    replayed = _replayed(curriculum, host, filling)
+    if len(filling.index) + len(replayed) < num_groups:
+        raise UnfilledBatchError(
+            f"{len(filling.index)} prompts could be rolled out for a batch of {num_groups}: the pool has "
+            f"{len(curriculum.pool)}, of which {curriculum.pool.usable.num_bad} cannot be used (the warnings "
+            "say why); add prompts, or mend those"
+        )
+    batch = filling.finish(curriculum.fill, replayed)
     batch = _completed(curriculum, host, batch)
     curriculum.finish(batch)
     ledger.write(batch)

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from rlkit.limits import CHOICES, check_choices, check_limits, check_together
+from rlkit.safety import SafetyConfig
 
 
 @dataclass
-class CurriculumConfig:
+class CurriculumConfig(SafetyConfig):
     """Which prompts to roll out, and which groups to train on. A number left out is the preset's own."""
 
     curriculum: str = field(

@@ -7,6 +7,7 @@ write it again.
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from rlkit.disk import put_in_place
 from rlkit.types import Batch
 
 GROUPS_PER_PART = 50_000
@@ -108,13 +110,13 @@ class Ledger:
         part = self.folder / f"part-{first:08d}-{last:08d}.parquet"
         temporary = part.with_suffix(".tmp")
         pq.write_table(table, temporary)
-        temporary.replace(part)
+        put_in_place(temporary, part)
 
     def _truncate(self) -> None:
         for leftover in self.folder.glob("*.tmp"):
             leftover.unlink()
         for part in sorted(self.folder.glob("part-*.parquet")):
-            first, last = (int(number) for number in part.stem.split("-")[1:])
+            first, last = _generations_of(part)
             if last < self.generation:
                 continue
             if first < self.generation:
@@ -124,10 +126,21 @@ class Ledger:
             part.unlink()
 
 
+def _generations_of(part: Path) -> tuple[int, int]:
+    """The first and the last generation in a part, from its name."""
+    first, last = part.stem.split("-")[1:]
+    return int(first), int(last)
+
+
 def read_ledger(folder: Path) -> pa.Table:
     """All groups of a run, in order."""
-    parts = sorted(folder.glob("part-*.parquet"))
-    return pa.concat_tables([pq.read_table(part) for part in parts]) if parts else SCHEMA.empty_table()
+    parts, covered = [], -1
+    for part in sorted(folder.glob("part-*.parquet")):
+        first, last = _generations_of(part)
+        if first > covered:  # else a kill left it beside the part that it was cut to, which sorts before it
+            parts.append(pq.read_table(part))
+            covered = last
+    return pa.concat_tables(parts) if parts else SCHEMA.empty_table()
 
 
 class StepLog:
@@ -149,6 +162,10 @@ class StepLog:
             for key, value in row.items()
         }
         self._file.write(json.dumps(finite) + "\n")
+
+    def sync(self) -> None:
+        """Waits until the lines are on the disk."""
+        os.fsync(self._file.fileno())
 
     def close(self) -> None:
         self._file.close()

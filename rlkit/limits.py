@@ -35,6 +35,7 @@ AT_LEAST_ONE = (
     "max_age",
     "reference_steps",
     "judgement_length",
+    "max_ungraded_steps",
 )
 ABOVE_ZERO = (
     "value_learning_rate",
@@ -44,6 +45,7 @@ ABOVE_ZERO = (
     "target_slope",
     "references",
     "selection_temperature",
+    "reward_timeout",
 )
 NOT_NEGATIVE = (
     "warmup_filter_steps",
@@ -56,6 +58,7 @@ NOT_NEGATIVE = (
     "headroom",
     "repeat_gap",
     "group_cost",
+    "fallback_steps",
 )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.rows import Rows, column, column_names, prompt_keys, unique_prompts
+from rlkit.usable import Usable
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ class PromptPool:
         self.last_step_N = np.full(len(key_N), -1, dtype=np.int32)
         self.step = -1
         """The latest step of `observe`; what counts by steps looks here."""
+        self.usable = Usable(len(key_N))
+        """The stream goes on past prompts that cannot be rolled out, as if the pool did not have them."""
         self._pass = 0
         self._position = 0
         self._order: np.ndarray | None = None
@@ -111,12 +114,12 @@ class PromptPool:
         """
         taken = exclude
         parts: list[np.ndarray] = []
-        missing = min(num, len(self) - len(exclude))
-        while missing > 0:
+        found = 0
+        while (missing := min(num, self._num_left(exclude)) - found) > 0:
             rest = self._next(missing)
             self._advance(len(rest))
-            parts.append(rest[_outside(rest, taken)])
-            missing -= len(parts[-1])
+            parts.append(rest[_outside(rest, taken) & self.usable(rest)])
+            found += len(parts[-1])
             if self._position == 0:
                 taken = np.concatenate([exclude, *parts])
         return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
@@ -134,14 +137,16 @@ class PromptPool:
             The prompts admitted, those passed over, and the probabilities of these, in the stream's order.
         """
         taken, looked_at = exclude, [exclude]
-        unseen = len(self) - len(exclude)
+        unseen = self._num_left(exclude)
         missing, looks = min(num, unseen), min(unseen, max(num, MAX_LOOKS))
         admitted, passed_over, probabilities = ([np.empty(0, dtype=dtype)] for dtype in (int, int, float))
         size = num
         while missing > 0 and looks > 0:
             index = self._next(min(size, looks))
             probability = admission(index)
-            fresh = _outside(index, taken)
+            num_bad = self.usable.num_bad
+            fresh = _outside(index, taken) & self.usable(index)
+            looks -= self.usable.num_bad - num_bad
             admits = fresh & (rng.random(len(index)) < probability)
             # What lies behind the last one wanted is left to the next draw.
             ends = np.flatnonzero(admits)[missing - 1 : missing]
@@ -158,6 +163,10 @@ class PromptPool:
             size *= 2
         return np.concatenate(admitted), np.concatenate(passed_over), np.concatenate(probabilities)
 
+    def _num_left(self, exclude: np.ndarray) -> int:
+        """Prompts outside of `exclude` that may yet be found."""
+        return len(self) - len(exclude) - self.usable.num_bad
+
     def observe(self, index_P: np.ndarray, step: int) -> None:
         self.step = step
         self._num_seen += len(np.unique(index_P[self.visits_N[index_P] == 0]))
@@ -166,11 +175,13 @@ class PromptPool:
         self.last_step_N[index_P] = step
 
     def metrics(self) -> dict[str, float]:
-        """Share of the pool that was ever rolled out, mean visits of those, and passes of the stream."""
+        """Share of the pool that was ever rolled out, mean visits of those, passes of the stream, and prompts
+        found to be of no use."""
         return {
             "pool/coverage": self._num_seen / len(self),
             "pool/mean_visits": self._num_visits / max(self._num_seen, 1),
             "pool/pass": self._pass + self._position / len(self),
+            "pool/unusable": self.usable.num_bad,
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -181,6 +192,7 @@ class PromptPool:
             "seed": self.seed,
             "pass": self._pass,
             "position": self._position,
+            "unusable": self.usable.bad,
         }
 
     def check_state(self, state: dict[str, Any], allow_changed: bool) -> None:
@@ -212,6 +224,7 @@ class PromptPool:
             self.last_step_N = np.array(state["last_step_N"], dtype=np.int32)
             self.seed, self._pass, self._position = state["seed"], state["pass"], state["position"]
             self._order = None
+            self.usable.set_bad(np.asarray(state["unusable"]))
             self._count()
             return
         known = np.isin(self.key_N, old_key)
@@ -221,6 +234,8 @@ class PromptPool:
         self._carried_N[known] = source
         self.visits_N = self.carried(state["visits_N"], 0)
         self.last_step_N = self.carried(state["last_step_N"], -1)
+        unusable_N = np.isin(np.arange(len(old_key)), state["unusable"])
+        self.usable.set_bad(np.flatnonzero(self.carried(unusable_N, False)))
         self.seed, self._pass, self._position, self._order = state["seed"], state["pass"] + 1, 0, None
         self._count()
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rlkit import checkpoint
 from rlkit.checkpoint import check_output_dir, last_checkpoint, load_state, save_state
+from rlkit.manifest import commit
 
 STATE = {
     "keys": np.array([0, 2**63, 2**64 - 1], dtype=np.uint64),
@@ -120,7 +121,7 @@ def test_another_format_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "VERSION", 999)
     save_state(tmp_path, "curriculum", {})
     monkeypatch.undo()
-    with pytest.raises(ValueError, match=r"has format 999, this rlkit reads 3; resume with the version"):
+    with pytest.raises(ValueError, match=r"has format 999, this rlkit reads 4; resume with the version"):
         load_state(tmp_path, "curriculum")
 
 
@@ -157,4 +158,7 @@ def test_the_last_checkpoint_is_the_newest_whole_one(tmp_path):
     assert last_checkpoint(tmp_path) is None
     for step in (5, 20):
         (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
+    assert last_checkpoint(tmp_path) is None
+    for step in (5, 20):
+        commit(tmp_path / f"checkpoint-{step}")
     assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-20")

@@ -1,11 +1,12 @@
 """Guards the settings: what is impossible is told before a model loads, by field, value and remedy."""
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 
 import pytest
 
 from rlkit.config import CurriculumConfig
 from rlkit.limits import CHOICES
+from rlkit.safety import SafetyConfig
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,7 @@ def test_resolve_fills_in_only_what_was_left_out():
 
 def test_numbers_are_what_was_set():
     set_by_hand = {"curriculum": "odf", "signal_min": 0.0, "allow_changed_data": False, "band_low": 0.1}
+    set_by_hand |= asdict(SafetyConfig())
     assert CurriculumConfig("odf", band_low=0.1).numbers() == set_by_hand
 
 

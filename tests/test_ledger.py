@@ -213,3 +213,16 @@ def test_a_new_log_starts_empty(tmp_path):
     path.write_text('{"step": 1}\n')
     StepLog(path).close()
     assert path.read_text() == ""
+
+
+def test_a_part_that_was_being_cut_when_the_process_died_is_not_read_twice(tmp_path):
+    ledger = Ledger(tmp_path, KEYS)
+    write(ledger, 6)
+    ledger.flush()
+    (long,) = tmp_path.glob("part-*.parquet")
+    content = long.read_bytes()
+    Ledger(tmp_path, KEYS, generation=4)
+    long.write_bytes(content)  # the kill came before it was removed
+    assert generations(tmp_path) == twice_each(range(4))
+    Ledger(tmp_path, KEYS, generation=2)
+    assert generations(tmp_path) == twice_each(range(2))

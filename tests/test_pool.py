@@ -78,7 +78,8 @@ def test_statistics_and_metrics():
     pool.observe(np.array([2]), step=5)
     np.testing.assert_array_equal(pool.visits_N, [0, 1, 2, 0])
     np.testing.assert_array_equal(pool.last_step_N, [-1, 0, 5, -1])
-    assert pool.metrics() == {"pool/coverage": 0.5, "pool/mean_visits": 1.5, "pool/pass": 0.0}
+    shares = {"pool/coverage": 0.5, "pool/mean_visits": 1.5, "pool/pass": 0.0}
+    assert pool.metrics() == {**shares, "pool/unusable": 0}
 
 
 @given(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=4), min_size=1, max_size=8))

@@ -40,12 +40,20 @@ class Calibration:
             "calibration/brier": float(brier.mean()),
             "calibration/variance_rmse": float(np.sqrt(np.mean((variance_hat - variance) ** 2))),
         }
-        if mean.var() > 0:
-            metrics["calibration/explained_variance"] = float(1 - (mean - mean_hat).var() / mean.var())
+        explained = self.explained_variance()
+        if explained is not None:
+            metrics["calibration/explained_variance"] = explained
         correlation = spearman(mean_hat, mean)
         if correlation is not None:
             metrics["calibration/spearman"] = correlation
         return metrics
+
+    def explained_variance(self) -> float | None:
+        """None before two groups were scored, and where all had the same mean."""
+        mean_hat, _, mean, _, _ = self._recent.T
+        if len(mean) < 2 or mean.var() == 0:
+            return None
+        return float(1 - (mean - mean_hat).var() / mean.var())
 
     def state_dict(self) -> dict[str, Any]:
         return {"recent": self._recent}

@@ -11,16 +11,18 @@ from rlkit.budget import Budget
 from rlkit.curriculum.allocation import Allocation
 from rlkit.curriculum.calibration import Calibration
 from rlkit.curriculum.candidates import CandidateStream, Recall
+from rlkit.curriculum.checks import check_parts
 from rlkit.curriculum.estimators import Estimator, Senses
+from rlkit.curriculum.fallback import Fallback
 from rlkit.curriculum.filters import KEPT, REFERENCE, WAITING, Filter
 from rlkit.curriculum.probe import Probe
-from rlkit.curriculum.selectors import Selector
+from rlkit.curriculum.selectors import Selector, in_order
 from rlkit.curriculum.shelf import Replay, Shelf, Waiting
 from rlkit.pool import Admission, PromptPool
+from rlkit.safety import SafetyConfig
 from rlkit.types import Batch, Groups, Prediction, Proposal
 
 logger = logging.getLogger(__name__)
-
 KEEP_RATE_MEMORY = 0.8
 """Weight of the past in the running keep rate, which sizes the rounds of a filtered step."""
 
@@ -53,6 +55,8 @@ class Curriculum:
         name: shown in logs, and compared on resume.
         signal: the reward function whose values the curriculum looks at; None for the weighted total.
         budget: the host ends the run when it is spent.
+        safety: what the run does about faults; its `fallback_steps` count where `learned`.
+        learned: the selector follows a value model, which may turn out no better than the mean.
     """
 
     def __init__(
@@ -78,15 +82,18 @@ class Curriculum:
         name: str = "custom",
         signal: str | None = None,
         budget: Budget | None = None,
+        safety: SafetyConfig | None = None,
+        learned: bool = False,
     ):
         self.estimator, self.selector, self.filter = estimator, selector, filter
         self.candidates, self.max_rounds, self.fill = candidates, max_rounds, fill
         self.oversample, self.probe = oversample, probe
         self.warmup_filter, self.warmup_filter_steps = warmup_filter, warmup_filter_steps
         self.screen, self.shelf, self.allocation = screen, shelf, allocation
-        self.seed, self.name, self.signal = seed, name, signal
-        self.budget = budget
+        self.seed, self.name, self.signal, self.budget = seed, name, signal, budget
+        self.safety = safety or SafetyConfig()
         self.calibration = Calibration()
+        self.fallback = Fallback(self.safety.fallback_steps if learned else 0)
         self.step = 0
         self._preset_numbers = numbers or {}
         self._rng = np.random.default_rng(seed)
@@ -102,18 +109,7 @@ class Curriculum:
             ValueError: the pool, or what the preset admits of it, is smaller than one batch, a group is too
                 small to be screened, or the estimator lacks something that it needs.
         """
-        if self.screen is not None and self.screen >= group_size:
-            raise ValueError(
-                f"screen ({self.screen}) must be below num_generations ({group_size}): the first completions "
-                "of a group decide whether the others are made; lower screen or raise num_generations"
-            )
-        one_round = self.max_rounds == 1 and self.oversample == 1 and self.shelf is None
-        if self.allocation is not None and not one_round:
-            raise ValueError(
-                f"allocation shares out one round of exactly a batch, and curriculum={self.name!r} may "
-                f"refill it (max_rounds={self.max_rounds}, oversample={self.oversample}) or keeps groups "
-                "for later steps; set both to 1 where it keeps none, or allocation=equal"
-            )
+        check_parts(self, group_size)
         self.group_size = group_size
         if len(pool) < num_groups:
             raise ValueError(
@@ -158,7 +154,7 @@ class Curriculum:
             self._rng,
         )
         prediction = self.estimator.predict(candidate_N)
-        chosen = self.selector(prediction, num, self._rng)
+        chosen = (in_order if self.fallback.active else self.selector)(prediction, num, self._rng)
         prediction = prediction.take(chosen)
         return Proposal(
             candidate_N[chosen],
@@ -221,6 +217,7 @@ class Curriculum:
         """Ends the step: what the batch leaves for later steps goes onto the shelf."""
         if self.shelf is not None:
             self.shelf.store(batch)
+        self.fallback.observe(self.calibration.explained_variance())
         self.step += 1
 
     def probe_size(self, num_groups: int) -> int:
@@ -252,6 +249,7 @@ class Curriculum:
             **(self.shelf.metrics() if self.shelf is not None else {}),
             **self._stream.metrics(),
             **self.calibration.metrics(),
+            **self.fallback.metrics(),
             **self.estimator.metrics(),
         }
 
@@ -266,6 +264,7 @@ class Curriculum:
             "rng": self._rng.bit_generator.state,
             "pool": self.pool.state_dict(),
             "calibration": self.calibration.state_dict(),
+            "fallback": self.fallback.state_dict(),
             "estimator": self.estimator.state_dict(),
             "shelf": self.shelf.state_dict() if self.shelf is not None else None,
         }
@@ -295,6 +294,7 @@ class Curriculum:
         self._stream.load_state_dict(state["stream"])
         self._rng.bit_generator.state = state["rng"]
         self.calibration.load_state_dict(state["calibration"])
+        self.fallback.load_state_dict(state["fallback"])
         self.estimator.load_state_dict(state["estimator"])
         if self.shelf is not None:
             self.shelf.load_state_dict(state["shelf"])

@@ -19,6 +19,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 
 from rlkit.hosts.judgements import Judgements
 from rlkit.hosts.kept import Completion, KeptCompletions
+from rlkit.hosts.prompts import token_ids
 from rlkit.types import ABSENT, Batch, Groups, Proposal
 
 
@@ -74,6 +75,7 @@ class TRLHost:
         self._rewards: list[torch.Tensor] = []
         self._rows_of: dict[int, list[int]] = defaultdict(list)
         self._num_rows = 0
+        self.num_infinite = 0
 
     def whole(self, num: int, count: int) -> int:
         multiple = self.world // math.gcd(self.world, count)
@@ -140,7 +142,10 @@ class TRLHost:
             for position, row in enumerate(rows):
                 row[name] = values[position] if isinstance(values, list) else values
         prompts = [row.get("prompt", "") for row in rows]
-        return GRPOTrainer._calculate_rewards(self.trainer, rows, prompts, generated[3], generated[1])
+        rewards = GRPOTrainer._calculate_rewards(self.trainer, rows, prompts, generated[3], generated[1])
+        infinite = torch.isinf(rewards)  # of a reward model, or of a function above float32's range
+        self.num_infinite += int(infinite.sum())
+        return rewards.masked_fill(infinite, torch.nan)
 
     def _keep(self, rows: list[dict], generated: tuple, share: range) -> None:
         prompt_ids, completion_ids, tool_mask, completions, logprobs, _, images, tool_images = generated
@@ -240,12 +245,8 @@ class TRLHost:
         width = math.ceil(len(index_N) / self.world)
         # Equal shares, filled up with prompts from the start: every process takes part in every forward.
         share = np.resize(index_N, width * self.world)[self.rank * width : (self.rank + 1) * width]
-        rows = trainer.pool.take(share)
-        if trainer.environment_factories:  # TRL renders each prompt with its environment's tools
-            multiple = trainer._multi_environment
-            trainer._batch_environments = [row["environment"] if multiple else None for row in rows]
-        token_ids = trainer._tokenize_prompts([row["prompt"] for row in rows])[0]
-        states = self.accelerator.gather(_last_hidden_states(trainer, token_ids))
+        prompt_ids = token_ids(trainer, trainer.pool.take(share))
+        states = self.accelerator.gather(_last_hidden_states(trainer, prompt_ids))
         return states.cpu().numpy()[: len(index_N)]
 
     def truth(self, index_N: np.ndarray) -> None:
@@ -259,7 +260,7 @@ class TRLHost:
 
 
 @torch.no_grad()
-def _last_hidden_states(trainer: Any, token_ids: list[list[int]]) -> torch.Tensor:
+def _last_hidden_states(trainer: Any, prompt_ids: list[list[int]]) -> torch.Tensor:
     """A hook takes the decoder's output, since a sharded model can be entered at its root only."""
     model = trainer.model
     unwrapped = trainer.accelerator.unwrap_model(model)
@@ -273,8 +274,8 @@ def _last_hidden_states(trainer: Any, token_ids: list[list[int]]) -> torch.Tenso
     )
     model.eval()
     try:
-        for start in range(0, len(token_ids), chunk):
-            tokens, mask = _left_padded(token_ids[start : start + chunk], trainer._tokenizer.pad_token_id)
+        for start in range(0, len(prompt_ids), chunk):
+            tokens, mask = _left_padded(prompt_ids[start : start + chunk], trainer._tokenizer.pad_token_id)
             inputs = {"input_ids": tokens.to(device), "attention_mask": mask.to(device), "use_cache": False}
             with trainer.accelerator.autocast():
                 if sharded:  # entered as TRL does, with no token to score
@@ -287,12 +288,12 @@ def _last_hidden_states(trainer: Any, token_ids: list[list[int]]) -> torch.Tenso
     return torch.cat(states)
 
 
-def _left_padded(token_ids: list[list[int]], padding: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _left_padded(prompt_ids: list[list[int]], padding: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Tokens and mask, (N, T) each. TRL's `pad` wants a tensor a prompt, which costs more than this."""
-    width = max(map(len, token_ids))
-    tokens_NT = np.full((len(token_ids), width), padding)
+    width = max(map(len, prompt_ids))
+    tokens_NT = np.full((len(prompt_ids), width), padding)
     mask_NT = np.zeros_like(tokens_NT)
-    for row, ids in enumerate(token_ids):
+    for row, ids in enumerate(prompt_ids):
         tokens_NT[row, width - len(ids) :] = ids
         mask_NT[row, width - len(ids) :] = 1
     return torch.from_numpy(tokens_NT), torch.from_numpy(mask_NT)

@@ -17,8 +17,9 @@ from rlkit.verify.rewards import guard, reward_name
 OnError = Callable[[str, int, Exception], None]
 
 
-def guarded_rewards(reward_funcs: Any, on_error: OnError) -> list[Any]:
-    """The reward functions as a list; plain functions no longer raise: what they fail on is unscorable."""
+def guarded_rewards(reward_funcs: Any, on_error: OnError, timeout: float | None) -> list[Any]:
+    """The reward functions as a list; plain functions no longer raise or hang: what they fail on is
+    unscorable."""
     if reward_funcs is None:
         return []
     functions = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
@@ -29,7 +30,7 @@ def guarded_rewards(reward_funcs: Any, on_error: OnError) -> list[Any]:
                 "model's name"
             )
     return [
-        function if isinstance(function, str | nn.Module) else guard(function, on_error)
+        function if isinstance(function, str | nn.Module) else guard(function, on_error, timeout)
         for function in functions
     ]
 
@@ -56,6 +57,11 @@ def as_curriculum(
 
 def check_curriculum(curriculum: Curriculum, pool: PromptPool, args: GRPOConfig) -> None:
     """Raises ValueError where the trainer's settings or its data do not go with the curriculum."""
+    if args.enable_jit_checkpoint:
+        raise ValueError(
+            "enable_jit_checkpoint (True) saves in the middle of a step, when the curriculum has moved on "
+            "and the policy has not; leave it off: SIGTERM saves at the step's end in any case"
+        )
     columns = {"image", "images"} & set(pool.column_names)
     if curriculum.shelf is not None and columns:
         raise ValueError(

@@ -29,7 +29,8 @@ class StepRecord(TrainerCallback):
         self.totals: dict[str, float] = defaultdict(float)
         self.ledger: Ledger | NoLedger = NoLedger()
         self._log: StepLog | None = None
-        self._row: dict[str, float] = {}
+        self.row: dict[str, float] = {}
+        """The line of the step under way, so far."""
         self._started = 0.0
 
     def open(self, pool: PromptPool, generation: int) -> None:
@@ -49,7 +50,7 @@ class StepRecord(TrainerCallback):
     def add(self, row: dict[str, float]) -> None:
         """Adds a generation's numbers to the line of the step under way; seconds of several add up."""
         for name, value in row.items():
-            self._row[name] = self._row.get(name, 0.0) + value if name in SPENT_IN_COLLECT else value
+            self.row[name] = self.row.get(name, 0.0) + value if name in SPENT_IN_COLLECT else value
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._started = time.perf_counter()
@@ -58,24 +59,27 @@ class StepRecord(TrainerCallback):
         seconds = time.perf_counter() - self._started
         self.totals["seconds/total"] += seconds
         self.totals["step"] = state.global_step
-        spent = sum(self._row.get(name, 0.0) for name in SPENT_IN_COLLECT)
+        spent = sum(self.row.get(name, 0.0) for name in SPENT_IN_COLLECT)
         if self._log is not None:
             self._log.write(
                 {
                     "step": state.global_step,
-                    **self._row,
+                    **self.row,
                     "seconds/update": seconds - spent,
                     "seconds/step": seconds,
                     "seconds/total": self.totals["seconds/total"],
                 }
             )
-        self._row = {}
+        self.row = {}
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.flush()
 
     def flush(self) -> None:
+        """Puts all groups and lines so far on the disk."""
         self.ledger.flush()
+        if self._log is not None:
+            self._log.sync()
 
     def state_dict(self) -> dict[str, float]:
         return dict(self.totals)

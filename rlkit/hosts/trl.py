@@ -8,6 +8,8 @@ and the rest of TRL stays as it is.
 """
 
 import logging
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,17 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import nanstd
 
-from rlkit.checkpoint import check_output_dir, check_processes, find_checkpoint, load_state, save_state
+from rlkit.checkpoint import AUTO, check_output_dir, find_checkpoint, load_state
 from rlkit.collect import collect
 from rlkit.config import CurriculumConfig
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.hosts.budget_stop import BudgetStop
 from rlkit.hosts.judgements import Lessons, judgement_loss
+from rlkit.hosts.preemption import Preemption
+from rlkit.hosts.prompts import PromptCheck
+from rlkit.hosts.retry import Retry
 from rlkit.hosts.rollouts import Held, PromptsPreparedError, TRLHost
+from rlkit.hosts.saving import Checkpoints
 from rlkit.hosts.setup import (
     as_curriculum,
     as_dataset,
@@ -34,6 +40,7 @@ from rlkit.hosts.setup import (
     signal_column,
 )
 from rlkit.hosts.step_record import StepRecord
+from rlkit.hosts.watch import Watch
 from rlkit.pool import make_pool
 from rlkit.types import Batch
 
@@ -52,7 +59,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
 
     Raises:
         ValueError: before a model loads, for settings or data that cannot work.
-        UnfilledBatchError: in mid-run, only where the fill policy is "error".
+        UnfilledBatchError: in mid-run, where the fill policy is "error" or too few prompts can be used.
 
     Example:
         trainer = CurriculumGRPOTrainer(model, [reward], args=args, train_dataset=data, curriculum="pcl")
@@ -71,8 +78,11 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         if args is None:
             name = model if isinstance(model, str) else model.config._name_or_path
             args = GRPOConfig(f"{name.split('/')[-1]}-GRPO")
-        reward_funcs = guarded_rewards(reward_funcs, self._count_grading_error)
-        self.curriculum, self._allow_changed_data = as_curriculum(curriculum, reward_funcs, args)
+        functions = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
+        self.curriculum, self.allow_changed_data = as_curriculum(curriculum, functions, args)
+        reward_funcs = guarded_rewards(
+            reward_funcs, self._count_grading_error, self.curriculum.safety.reward_timeout
+        )
         if kwargs.get("environment_factory") is None:  # else the environments' own rewards join later
             signal_column(self.curriculum.signal, reward_names(reward_funcs))
         self.pool = make_pool(train_dataset, seed=self.curriculum.seed)
@@ -86,41 +96,72 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         self._held: Held | None = None
         self._lessons: list[Lessons] | None = None
         self._grading_errors = 0
+        self.last_failure: Exception | None = None
 
         super().__init__(model, reward_funcs, args, as_dataset(self.pool.rows), *rest, **kwargs)
 
         self.host.signal = signal_column(self.curriculum.signal, self.reward_func_names)
+        self.pool.usable.examine = PromptCheck(self)
+        self.retry = Retry(self)
+        if self.rollout_func is not None and self.accelerator.num_processes == 1:
+            self.rollout_func = partial(self.retry, self.rollout_func)
         self.record = StepRecord(Path(str(self.args.output_dir)), self.accelerator.is_main_process)
+        self.watch, self.preemption = Watch(self), Preemption(self.accelerator)
+        self.checkpoints = Checkpoints(self)
         # First of all callbacks, so that what the others take is not counted as the step's.
-        self.callback_handler.callbacks.insert(0, self.record)
+        self.callback_handler.callbacks[:0] = [self.watch, self.record]
         if self.curriculum.budget is not None:
             stop = BudgetStop(self.record, self.curriculum.budget, self.accelerator.num_processes)
-            self.callback_handler.callbacks.insert(1, stop)
+            self.callback_handler.callbacks.insert(2, stop)
+        self.add_callback(self.preemption)
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
         """As `Trainer.train`; resuming goes on as if never stopped, also amid the steps on one generation.
 
+        SIGTERM ends it early, after a checkpoint; `preemption.stopped` says so.
+
+        Args:
+            resume_from_checkpoint: a folder; True for the newest in the output folder that is whole; "auto"
+                for that, or a new run where no checkpoint was ever completed.
+
         Raises:
-            ValueError: the output folder holds another run, or the checkpoint's preset or data differ.
+            ValueError: the output folder holds another run, the checkpoint is broken, or its preset or data
+                differ.
+            SavingError: a checkpoint could not be written.
+            NothingGradedError: no completion could be graded for `max_ungraded_steps` steps.
         """
         output_dir = str(self.args.output_dir)
-        resume_from_checkpoint = find_checkpoint(resume_from_checkpoint, output_dir)
-        if self.accelerator.is_main_process:
-            check_output_dir(output_dir, resume_from_checkpoint)
+        checkpoint = find_checkpoint(resume_from_checkpoint, output_dir)
+        if self.accelerator.is_main_process and resume_from_checkpoint != AUTO:
+            check_output_dir(output_dir, checkpoint)
+        if self.accelerator.is_main_process and resume_from_checkpoint == AUTO:
+            print(f"rlkit: {f'going on from {checkpoint}' if checkpoint else 'starting anew'}", flush=True)
         self.accelerator.wait_for_everyone()
-        if resume_from_checkpoint:
-            self._load_curriculum(Path(resume_from_checkpoint))
+        if checkpoint:
+            self.checkpoints.load(Path(checkpoint))
         self.record.open(self.pool, self.curriculum.step)
         try:
-            return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
-        finally:
-            self.record.flush()
+            with self.checkpoints.rotated_here(), self.preemption:
+                output = super().train(resume_from_checkpoint=checkpoint, **kwargs)
+        except BaseException:
+            with suppress(OSError):  # a full disk must not hide what ended the run
+                self.record.flush()
+            raise
+        self.record.flush()
+        self.watch.check()
+        if self.preemption.stopped and self.accelerator.is_main_process:
+            print(
+                f"rlkit: stopped by SIGTERM after step {self.state.global_step}; go on with the same command "
+                'and --resume auto (in a script: trainer.train(resume_from_checkpoint="auto"))',
+                flush=True,
+            )
+        return output
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         if not self.model.training or self.host.capturing:  # type: ignore[union-attr]
             return super()._generate_and_score_completions(inputs)
         self.host.start()
-        self._grading_errors = 0
+        self._grading_errors = self.retry.num_failed = 0
         self.record.ledger.step = self.state.global_step + 1
         batch = collect(self.curriculum, self.host, self._num_groups, self.record.ledger)
         self._log_collected(batch)
@@ -151,6 +192,9 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         for name in {name for completion in completions for name in completion.logged}:
             self._pending_extra_logs[name] = [completion.logged.get(name) for completion in completions]
         return prompt_ids, completion_ids, tool_mask, texts, logprobs, {}, images, tool_images or []
+
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+        return self.retry(super()._generate_single_turn, *args, **kwargs)
 
     def _calculate_rewards(self, inputs, prompts, completions, completion_ids_list) -> torch.Tensor:
         if self._held is None:
@@ -210,6 +254,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
 
     def _count_grading_error(self, name: str, num_rows: int, error: Exception) -> None:
         self._grading_errors += num_rows
+        self.last_failure = error
         logger.warning(
             "reward function %s failed on %d completions, which count as unscorable: %r",
             name,
@@ -219,10 +264,12 @@ class CurriculumGRPOTrainer(GRPOTrainer):
 
     def _log_collected(self, batch: Batch) -> None:
         """Puts the funnel and the calibration among TRL's metrics, for `report_to`, and into the record."""
-        errors = torch.tensor(self._grading_errors, device=self.accelerator.device)
-        num_errors = int(self.accelerator.gather(errors).sum())  # type: ignore[union-attr]
+        counts = torch.tensor([self._grading_errors, self.retry.num_failed], device=self.accelerator.device)
+        num_errors, num_retried = self.accelerator.gather(counts).view(-1, 2).sum(dim=0).tolist()  # type: ignore[union-attr]
+        self.watch.collected(batch)
         row = {
-            "grade/error": num_errors,
+            "grade/error": num_errors + self.host.num_infinite,
+            "generate/retried": num_retried,
             **self.record.collected(batch, self.host.judgements.num_tokens),
             **self.curriculum.metrics(),
         }
@@ -231,39 +278,12 @@ class CurriculumGRPOTrainer(GRPOTrainer):
             self._metrics["train"][f"curriculum/{name}"].append(float(value))
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        # Before TRL's own files: the last of those is what tells a whole checkpoint from one cut short.
         checkpoint = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
-        self.record.flush()
-        if self.accelerator.is_main_process:
-            state = {
-                "curriculum": self.curriculum.state_dict(),
-                "record": self.record.state_dict(),
-                "kept": self.host.kept.state_dict(),
-            }
-            save_state(checkpoint, "curriculum", state)
-        cycle = self.args.steps_per_generation * self.num_iterations  # type: ignore[operator]
-        amid = self._step % cycle != 0
-        state = {
-            "num_processes": self.accelerator.num_processes,
-            "step": self._step,
-            "buffered_inputs": self._buffered_inputs if amid else None,
-            "lessons": self._lessons if amid else None,
-        }
-        save_state(checkpoint, f"process-{self.accelerator.process_index}", state)
-        super()._save_checkpoint(model, trial)
+        self.checkpoints.save(checkpoint, partial(super()._save_checkpoint, model, trial))
 
     def _check_resume(self, args: GRPOConfig) -> None:
         """Refuses a checkpoint of another preset or other data before the model loads."""
         checkpoint = find_checkpoint(args.resume_from_checkpoint, str(args.output_dir))
-        state = load_state(Path(str(checkpoint)), "curriculum")
-        self.curriculum.check_state(state["curriculum"], self._allow_changed_data)
-
-    def _load_curriculum(self, checkpoint: Path) -> None:
-        state = load_state(checkpoint, "curriculum")
-        self.curriculum.load_state_dict(state["curriculum"], self._allow_changed_data)
-        self.record.load_state_dict(state["record"])
-        self.host.kept.load_state_dict(state["kept"])
-        local = load_state(checkpoint, f"process-{self.accelerator.process_index}")
-        check_processes(checkpoint, local["num_processes"], self.accelerator.num_processes)
-        self._step, self._buffered_inputs = local["step"], local["buffered_inputs"]
-        self._lessons = local["lessons"]
+        if checkpoint is not None:
+            state = load_state(Path(checkpoint), "curriculum")
+            self.curriculum.check_state(state["curriculum"], self.allow_changed_data)

@@ -130,6 +130,9 @@ class MathPool:
         worker = self._idle.get()
         try:
             return worker.ask(question)
+        except BaseException:  # interrupted: its reply would be taken for the next question's
+            worker.close()
+            raise
         finally:
             self._idle.put(worker)
 

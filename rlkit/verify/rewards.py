@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from rlkit.verify.text import Completion
+from rlkit.verify.time_limit import TimeLimitError, time_limit
 
 Reward = Callable[..., Any]
 OnError = Callable[[str, int, Exception], None]
@@ -44,14 +45,15 @@ def is_async(reward: Reward) -> bool:
     return inspect.iscoroutinefunction(reward) or inspect.iscoroutinefunction(type(reward).__call__)
 
 
-def guard(reward: Reward, on_error: OnError) -> Reward:
+def guard(reward: Reward, on_error: OnError, timeout: float | None = None) -> Reward:
     """The reward, unable to end a run: a failing batch is graded row by row; rows that fail get None.
 
     Failing is to raise an Exception, or to return something else than one finite number or None a completion.
-    A batch with a wrong number of rewards gets None throughout. Each batch that failed is reported once:
-    on_error(name, number of rows that got None for it, one of the exceptions). What a failing batch has
-    logged through TRL's `log_extra` and `log_metric` is dropped, so that no column of the completions table
-    gets rows twice.
+    A batch with a wrong number of rewards gets None throughout, and so does one that takes more than
+    `timeout` seconds: async rewards are cancelled then, others interrupted as far as `time_limit` can. Each
+    batch that failed is reported once: on_error(name, number of rows that got None for it, one of the
+    exceptions). What a failing batch has logged through TRL's `log_extra` and `log_metric` is dropped, so
+    that no column of the completions table gets rows twice.
     """
     name = reward_name(reward)
 
@@ -62,26 +64,41 @@ def guard(reward: Reward, on_error: OnError) -> Reward:
         on_error(name, len(errors), errors[0] if errors else batch_error)
         return [None if isinstance(outcome, Exception) else outcome[0] for outcome in outcomes]
 
-    def guarded(completions: list[Completion], **columns: Any) -> list[float | None]:
-        log = _HeldLog(columns)
+    def none_of(completions: list[Completion], error: Exception) -> list[float | None]:
+        return merge(error, [error] * len(completions))
+
+    def graded(completions: list[Completion], log: "_HeldLog") -> list[float | None]:
         outcome = _attempt(reward, completions, log.columns)
         if isinstance(outcome, WrongNumberError):
-            return merge(outcome, [outcome] * len(completions))
+            return none_of(completions, outcome)
         if isinstance(outcome, Exception):
             return merge(outcome, [_attempt(reward, *row) for row in _single_rows(completions, log.columns)])
         log.release()
         return outcome
 
-    async def guarded_async(completions: list[Completion], **columns: Any) -> list[float | None]:
-        log = _HeldLog(columns)
+    def guarded(completions: list[Completion], **columns: Any) -> list[float | None]:
+        try:
+            with time_limit(timeout):
+                return graded(completions, _HeldLog(columns))
+        except TimeLimitError as error:
+            return none_of(completions, TimeoutError(str(error)))
+
+    async def graded_async(completions: list[Completion], log: "_HeldLog") -> list[float | None]:
         outcome = await _attempt_async(reward, completions, log.columns)
         if isinstance(outcome, WrongNumberError):
-            return merge(outcome, [outcome] * len(completions))
+            return none_of(completions, outcome)
         if isinstance(outcome, Exception):
             rows = _single_rows(completions, log.columns)
             return merge(outcome, [await _attempt_async(reward, *row) for row in rows])
         log.release()
         return outcome
+
+    async def guarded_async(completions: list[Completion], **columns: Any) -> list[float | None]:
+        try:
+            async with asyncio.timeout(timeout):
+                return await graded_async(completions, _HeldLog(columns))
+        except TimeoutError:
+            return none_of(completions, TimeoutError(f"took more than {timeout:g} s"))
 
     chosen = guarded_async if is_async(reward) else guarded
     chosen.__name__ = chosen.__qualname__ = name

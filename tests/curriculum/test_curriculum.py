@@ -186,7 +186,7 @@ def test_metrics_cover_pool_calibration_and_estimator():
     for _ in range(2):
         step(curriculum, host)
     families = {name.split("/")[0] for name in curriculum.metrics()}
-    assert families == {"pool", "calibration", "value_model"}
+    assert families == {"pool", "calibration", "guards", "value_model"}
     assert {"calibration/brier", "calibration/spearman", "calibration/explained_variance"} <= set(
         curriculum.metrics()
     )

@@ -245,3 +245,58 @@ def test_rows_without_golds_are_not_checked_against_them(tmp_path, monkeypatch):
         ValueError, match="the pool has 6 prompts"
     ):  # the check that comes after that of golds
         run_here(config, monkeypatch)
+
+
+SIGNALING = """
+import os, pathlib, signal
+def reward(completions, trainer_state, **columns):
+    signaled = pathlib.Path(__file__).with_suffix(".signaled")
+    if trainer_state.global_step == 1 and trainer_state.max_steps > 1 and not signaled.exists():
+        signaled.touch()
+        os.kill(os.getpid(), signal.SIGTERM)
+    return [1.0] * len(completions)
+
+def nothing(completions, trainer_state, **columns):
+    return [None if trainer_state.max_steps > 1 else 1.0] * len(completions)
+"""
+
+
+@pytest.mark.slow
+def test_sigterm_exits_0_and_resume_auto_goes_on(tmp_path, model_path, data_path):
+    """Also where there is no checkpoint yet; a model is saved as the run's result at its end only."""
+    rewards = tmp_path / "signaling.py"
+    rewards.write_text(SIGNALING)
+    data = {"dataset_path": str(data_path), "model_name_or_path": str(model_path)}
+    config = on_cpu(tmp_path, **data, rewards=[f"{rewards}:reward"], max_steps=4, resume="auto")
+    done = launch(config)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "rlkit: starting anew" in done.stdout
+    assert (
+        "rlkit: stopped by SIGTERM after step 2; go on with the same command and --resume auto" in done.stdout
+    )
+    run = tmp_path / "run"
+    assert (run / "checkpoint-2").is_dir() and not (run / "model.safetensors").exists()
+    done = launch(config)
+    assert done.returncode == 0 and f"rlkit: going on from {run}/checkpoint-2" in done.stdout
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 3, 4] and (run / "model.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_a_run_that_cannot_be_graded_ends_with_one_line_and_exit_code_1(tmp_path, model_path, data_path):
+    rewards = tmp_path / "rewards.py"
+    rewards.write_text(SIGNALING)
+    data = {"dataset_path": str(data_path), "model_name_or_path": str(model_path)}
+    ungraded = {"max_ungraded_steps": 2, "max_steps": 9, "rewards": [f"{rewards}:nothing"]}
+    done = launch(on_cpu(tmp_path, **data, **ungraded))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(
+        "rlkit: stopped after step 2: no completion could be graded"
+    )
+    assert (tmp_path / "run" / "checkpoint-2").is_dir()
+
+
+def test_two_ways_to_resume_at_once_are_refused(tmp_path, monkeypatch):
+    config = on_cpu(tmp_path, resume="auto", resume_from_checkpoint="true")
+    with pytest.raises(ValueError, match=r"resume \(auto\) and resume_from_checkpoint \(true\) are both set"):
+        run_here(config, monkeypatch)

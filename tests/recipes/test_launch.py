@@ -129,10 +129,10 @@ def test_the_recipe_trains_and_resumes_in_two_processes(tmp_path, model_path, da
     def launch(*words: str) -> None:
         cpu = ["--cpu"] if name == "ddp" else [str(AS_IF_GPUS)]
         launcher = ["--config_file", str(FILES / f"{name}.yaml"), "--num_processes", "2"]
+        launcher += ["--mixed_precision", "no", *cpu]
         script = [str(REPOSITORY / "recipes" / "grpo.py"), "--config", str(config), *words]
         done = subprocess.run(
-            [sys.executable, "-m", "accelerate.commands.launch"]
-            + [*launcher, "--mixed_precision", "no", *cpu, *script],
+            [sys.executable, "-m", "accelerate.commands.launch", *launcher, *script],
             capture_output=True,
             text=True,
             timeout=240,

@@ -7,6 +7,7 @@ proportions: length, digits, capitals, and marks of each kind. It all works on t
 once.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -181,15 +182,20 @@ def pool_texts(pool: PromptPool, index_N: np.ndarray) -> list[str]:
 
 
 def prompt_text(prompt: str | list[dict]) -> str:
-    """The text of a prompt, or of its messages joined by newlines.
+    """The text of a prompt, or of its messages joined by newlines; empty where it is neither.
 
     [{"role": "user", "content": "2+2?"}] -> "2+2?"
     """
     if isinstance(prompt, str):
         return prompt
-    parts: list[str] = []
-    for message in prompt:
+    try:
+        return "\n".join(_texts_of(prompt))
+    except (TypeError, KeyError, AttributeError):  # no list of messages: it is never rolled out
+        return ""
+
+
+def _texts_of(messages: list[dict]) -> Iterator[str]:
+    for message in messages:
         content = message["content"]
         blocks = [{"text": content}] if isinstance(content, str) else content
-        parts.extend(block["text"] for block in blocks if block.get("text"))
-    return "\n".join(parts)
+        yield from (block["text"] for block in blocks if block.get("text"))

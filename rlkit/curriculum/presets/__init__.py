@@ -14,6 +14,7 @@ from rlkit.curriculum.presets.history import HISTORY
 from rlkit.curriculum.presets.predicting import POLICY_HEAD, PREDICTING
 from rlkit.curriculum.presets.preset import Parts, Preset, Truth, make_allocation
 from rlkit.curriculum.presets.static import STATIC
+from rlkit.curriculum.selectors import in_order
 
 __all__ = ["PRESETS", "Parts", "Preset", "Truth", "build_curriculum", "resolve_config"]
 
@@ -83,4 +84,6 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
         name=config.curriculum,
         signal=config.curriculum_signal,
         budget=None if config.budget is None else parse_budget(config.budget),
+        safety=config,
+        learned="value_backbone" in used and parts.selector is not in_order,
     )

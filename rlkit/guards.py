@@ -1,0 +1,161 @@
+"""Signs of collapse in a step's metrics: rules with patience, each warned of once an episode, with advice.
+
+The patience of the effective ratio and the share of truncated completions are the field's rules of thumb; the
+other numbers are ours. Nothing here changes a run.
+"""
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+logger = logging.getLogger(__name__)
+
+FIRST_STEPS = 20
+"""Steps whose mean entropy is what later entropies are compared with."""
+CATEGORY_STEPS = 50
+CATEGORY_LEAST = 20
+"""Groups that a category should have had in the last `CATEGORY_STEPS` generations by its share of the pool
+before it can count as starved: at a true mean of 20, one or none has a probability of 4e-8 (Poisson)."""
+CATEGORY_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An alarm where `column` is alarming in `steps` steps in a row; a step without the column is no news."""
+
+    name: str
+    column: str
+    alarming: Callable[[float], bool]
+    steps: int
+    sign: str
+    advice: str
+
+
+RULES = (
+    Rule(
+        "effective_ratio",
+        "effective_ratio",
+        lambda ratio: ratio < 0.05,
+        20,
+        "fewer than 5% of the trained groups had rewards that differ",
+        "their gradient is zero: look whether the reward works, mix in easier or harder prompts, or take a "
+        "curriculum that filters (dapo) or predicts (pcl, rlkit)",
+    ),
+    Rule(
+        "pool_drained",
+        "forced",
+        lambda forced: forced > 0,
+        5,
+        "the curriculum admitted fewer prompts than a batch needs, and took some of the others",
+        "the pool is drained: add prompts, or widen the rule (floor, mastered, repeat_gap)",
+    ),
+    Rule(
+        "entropy",
+        "entropy_share",
+        lambda share: share < 0.1,
+        20,
+        f"the policy's entropy was below a tenth of the mean of the first {FIRST_STEPS} steps",
+        "it has stopped exploring: lower learning_rate, raise epsilon_high or temperature, or add a KL term "
+        "(beta)",
+    ),
+    Rule(
+        "truncated",
+        "completions/clipped_ratio",
+        lambda share: share > 0.5,
+        5,
+        "more than half of the completions were cut off at max_completion_length",
+        "they are graded without an end: raise max_completion_length, or reward brevity",
+    ),
+    Rule(
+        "category_starved",
+        "starved",
+        lambda number: number > 0,
+        1,
+        "a category of the pool was hardly rolled out",
+        "its prompts may be mastered or out of reach: look at its rewards in the ledger, or use sec, which "
+        "explores categories",
+    ),
+)
+
+
+class Guards:
+    """The rules over a run.
+
+    Args:
+        category_counts: prompts of each category in the pool; empty where the data has no categories.
+    """
+
+    def __init__(self, category_counts: Mapping[str, int] | None = None):
+        total = sum((category_counts or {}).values())
+        self._share_of = {name: count / total for name, count in (category_counts or {}).items()}
+        self._recent: deque[Counter[str]] = deque(maxlen=CATEGORY_STEPS)
+        self._streaks = {rule.name: 0 for rule in RULES}
+        self._first: list[float] = []
+        self._forced = 0.0
+
+    def rolled_out(self, categories: list[str]) -> None:
+        """Takes in the categories of a generation's groups."""
+        self._recent.append(Counter(categories))
+
+    def observe(self, row: Mapping[str, float]) -> dict[str, float]:
+        """Takes in a step's metrics. Returns `guards/<name>`, 1 while its alarm lasts."""
+        row = {**row, **self._derived(row)}
+        alarms = {}
+        for rule in RULES:
+            value, before = row.get(rule.column), self._streaks[rule.name]
+            if value is not None and not np.isnan(value):
+                self._streaks[rule.name] = before + 1 if rule.alarming(value) else 0
+            streak = self._streaks[rule.name]
+            if before < rule.steps == streak:
+                logger.warning("for %d steps %s; %s", rule.steps, rule.sign, rule.advice)
+            alarms[f"guards/{rule.name}"] = float(streak >= rule.steps)
+        return alarms
+
+    def _derived(self, row: Mapping[str, float]) -> dict[str, float]:
+        """What the rules look at beside the metrics themselves."""
+        derived: dict[str, float] = {}
+        if "admission/forced" in row:
+            derived["forced"] = row["admission/forced"] - self._forced
+            self._forced = row["admission/forced"]
+        entropy = row.get("entropy")
+        if entropy is not None and len(self._first) < FIRST_STEPS:
+            self._first.append(entropy)
+        elif entropy is not None:
+            derived["entropy_share"] = entropy / max(float(np.mean(self._first)), 1e-9)
+        if len(self._recent) == CATEGORY_STEPS:
+            names = starved(self._share_of, sum(self._recent, Counter()))
+            if names and not self._streaks["category_starved"]:
+                logger.warning("hardly rolled out of late: %s", ", ".join(names))
+            derived["starved"] = len(names)
+        return derived
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "recent": [dict(counts) for counts in self._recent],
+            "streaks": dict(self._streaks),
+            "first": list(self._first),
+            "forced": self._forced,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._recent = deque(map(Counter, state["recent"]), maxlen=CATEGORY_STEPS)
+        self._streaks, self._first = dict(state["streaks"]), list(state["first"])
+        self._forced = state["forced"]
+
+
+def starved(share_of: Mapping[str, float], counts: Mapping[str, int]) -> list[str]:
+    """Categories with a twentieth or less of the groups that their share of the pool would have given them.
+
+    starved({"a": 0.5, "b": 0.5}, {"a": 99, "b": 1}) -> ["b"]
+    """
+    total = sum(counts.values())
+    expected = {name: share * total for name, share in share_of.items()}
+    return [
+        name
+        for name, number in expected.items()
+        if number >= CATEGORY_LEAST and counts.get(name, 0) <= CATEGORY_SHARE * number
+    ]

@@ -1,0 +1,34 @@
+"""The settings of what keeps a run safe, as fields of `CurriculumConfig`."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(kw_only=True)
+class SafetyConfig:
+    """What a run does about rewards that hang, batches that nobody can grade, and collapse."""
+
+    reward_timeout: float | None = field(
+        default=600.0,
+        metadata={
+            "help": "Seconds that a reward function may take for a batch; after them its completions count "
+            "as unscorable. Keep it below ddp_timeout (1800): the other processes wait."
+        },
+    )
+    max_ungraded_steps: int = field(
+        default=10,
+        metadata={
+            "help": "Steps in a row without a single graded completion after which the run stops, with a "
+            "checkpoint."
+        },
+    )
+    guards: bool = field(
+        default=True,
+        metadata={"help": "Warn, with advice, of signs of collapse (docs/faults.md)."},
+    )
+    fallback_steps: int = field(
+        default=50,
+        metadata={
+            "help": "Steps in a row in which the value model explains none of the variance of the groups' "
+            "means after which prompts are taken in the stream's order, until it does again. 0: never."
+        },
+    )
