@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.evaluate.generate import Sample, Sampling, generate
-from rlkit.evaluate.passk import bootstrap_interval, pass_at_k, wilson_interval
+from rlkit.evaluate.statistics import bootstrap_interval, pass_at_k, wilson_interval
 from rlkit.verify.rewards import Reward, as_completion, grade, guard
 
 logger = logging.getLogger(__name__)
