@@ -116,7 +116,7 @@ class TransformersEngine:
         self.model.eval()
         try:
             devices = [self.model.device] if self.model.device.type == "cuda" else []
-            with torch.random.fork_rng(devices), torch.inference_mode():
+            with torch.random.fork_rng(devices), torch.no_grad():  # no inference_mode: it may be in training
                 torch.manual_seed(seed)
                 samples = [
                     sample
@@ -142,7 +142,7 @@ class TransformersEngine:
         )
         eos_ids = set(config.eos_token_id or [])
         for ids in output[:, width:].tolist():
-            yield _to_sample(self.tokenizer, ids, eos_ids, sampling.stop)
+            yield to_sample(self.tokenizer, ids, eos_ids, sampling.stop)
 
     def close(self) -> None:
         del self.model
@@ -167,7 +167,7 @@ def _rows(rows: list[list[int]], model: Any) -> torch.Tensor:
     return torch.tensor(rows, device=model.device)
 
 
-def _to_sample(tokenizer: Any, ids: list[int], eos_ids: set[int], stop: Sequence[str]) -> Sample:
+def to_sample(tokenizer: Any, ids: list[int], eos_ids: set[int], stop: Sequence[str]) -> Sample:
     """Cut a generated row after its first end-of-sequence token or stop text; what follows is padding."""
     end = next((i + 1 for i, token in enumerate(ids) if token in eos_ids), None)
     ids = ids[:end]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rlkit.evaluate.passk import bootstrap_interval
+from rlkit.evaluate.statistics import bootstrap_interval
 
 SIGNIFICANT = 0.05
 
