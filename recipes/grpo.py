@@ -53,7 +53,7 @@ class RecipeArguments:
         default=None, metadata={"help": "Put below the text in the user's message."}
     )
     rewards: list[str] = field(
-        default_factory=lambda: ["rewards.math_answer:math_answer"],
+        default_factory=lambda: ["rewards.math_answer:accuracy"],
         metadata={"help": "Reward functions: path/to/file.py:function or package.module:function."},
     )
     num_eval: int = field(default=0, metadata={"help": "Rows held out for TRL's evaluation (eval_strategy)."})

@@ -7,7 +7,7 @@ import pytest
 
 from rewards.exact_integer import exact_integer
 from rewards.format import format as box_format
-from rewards.math_answer import math_answer
+from rewards.math_answer import accuracy
 from rlkit.verify import equivalence
 
 MATH_TABLE = [
@@ -70,8 +70,8 @@ CHEAP_HOSTILE = {
 
 
 @pytest.mark.parametrize(("gold", "completion", "expected"), MATH_TABLE)
-def test_math_answer(gold, completion, expected):
-    assert math_answer([completion], answer=[gold]) == [expected]
+def test_accuracy(gold, completion, expected):
+    assert accuracy([completion], answer=[gold]) == [expected]
 
 
 @pytest.mark.parametrize(("gold", "completion", "expected"), INTEGER_TABLE)
@@ -84,7 +84,7 @@ def test_format(completion, expected):
     assert box_format([completion], answer=["4"]) == [expected]
 
 
-@pytest.mark.parametrize("reward", [math_answer, exact_integer, box_format])
+@pytest.mark.parametrize("reward", [accuracy, exact_integer, box_format])
 def test_messages_score_like_strings(reward):
     completions = [r"\boxed{4}", r"\boxed{5} words"]
     messages = [[{"role": "assistant", "content": text}] for text in completions]
@@ -95,9 +95,9 @@ def test_messages_score_like_strings(reward):
 
 
 @pytest.mark.parametrize("name", CHEAP_HOSTILE)
-@pytest.mark.parametrize("reward", [math_answer, exact_integer, box_format])
+@pytest.mark.parametrize("reward", [accuracy, exact_integer, box_format])
 def test_hostile_completions_cost_little(reward, name):
-    math_answer(["1/2"], answer=["0.5"])  # the worker's start is not what is measured
+    accuracy(["1/2"], answer=["0.5"])  # the worker's start is not what is measured
     start = time.perf_counter()
     assert reward([CHEAP_HOSTILE[name]], answer=["42"]) == [0.0]
     assert time.perf_counter() - start < 3
@@ -109,15 +109,15 @@ def test_hostile_completions_cost_little(reward, name):
 def test_endless_arithmetic_is_wrong_and_the_next_answer_is_graded(monkeypatch, completion):
     monkeypatch.setattr(equivalence, "SECONDS_PER_ANSWER", 0.5)
     start = time.perf_counter()
-    assert math_answer([completion, r"\boxed{84/2}"], answer=["42", "42"]) == [0.0, 1.0]
+    assert accuracy([completion, r"\boxed{84/2}"], answer=["42", "42"]) == [0.0, 1.0]
     assert time.perf_counter() - start < 10
 
 
-def test_math_answer_works_from_other_threads():
+def test_accuracy_works_from_other_threads():
     results = {}
 
     def score(i):
-        results[i] = math_answer([rf"\boxed{{{i}/2}}"] * 5, answer=[f"{i / 2}"] * 5)
+        results[i] = accuracy([rf"\boxed{{{i}/2}}"] * 5, answer=[f"{i / 2}"] * 5)
 
     threads = [threading.Thread(target=score, args=(i,)) for i in range(4)]
     for thread in threads:
@@ -128,9 +128,9 @@ def test_math_answer_works_from_other_threads():
 
 
 def test_a_dead_worker_is_replaced():
-    assert math_answer([r"\boxed{2/4}"], answer=["1/2"]) == [1.0]
+    assert accuracy([r"\boxed{2/4}"], answer=["1/2"]) == [1.0]
     process = equivalence.WORKER._process
     assert process is not None
     process.kill()
     process.wait()
-    assert math_answer([r"\boxed{3/6}"], answer=["1/2"]) == [1.0]
+    assert accuracy([r"\boxed{3/6}"], answer=["1/2"]) == [1.0]

@@ -1,145 +1,191 @@
-r"""Are two mathematical answers the same? math-verify, in a process of its own, with a time limit.
+r"""Are two mathematical answers the same? math-verify, in processes of their own, with a time limit.
 
-SymPy can be made to compute for ever (`\boxed{9^{9^{9^9}}}`), also inside one call to C that no signal
-interrupts, and math-verify's own limits work in the main thread only. A separate process can be killed from
-any thread.
+SymPy can be made to compute for ever (`\boxed{9^{9^{9^9}}}`), also inside one call to C that no exception
+interrupts, and math-verify's own limits work in the main thread only. A process can be killed whatever it
+does: see math_worker.py. All functions here may be called from any thread, inside an event loop and after a
+fork. None of them raises or hangs because of what a model wrote.
 """
 
 import atexit
 import json
 import os
-import re
+import queue
 import select
 import subprocess
 import sys
-import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from rlkit.verify.answers import AnswerForm, find_answer, find_gold
+from rlkit.verify.literal import as_gold, normalize, same_as_written
+
 SECONDS_PER_ANSWER = 3.0
-SECONDS_TO_START = 60.0  # importing SymPy takes about a second, and much longer on a busy machine
-MAX_ANSWER_CHARS = 400  # a longer final answer is wrong; of a text without a box, its end is searched
-_INTEGER = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+)", re.ASCII)
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+SECONDS_TO_START = 60.0  # importing SymPy takes about two, and much longer on a busy machine
+MAX_WORKERS = 8
+
+Question = tuple[str, str]  # gold, candidate
 
 
 class MathWorker:
-    """One math-verify process, started when needed, also after a kill or a fork; one question at a time."""
+    """One process of math_worker.py, started when needed, also after its death; one question at a time."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._owner_pid = 0
-        self.num_timeouts = 0
+        self.num_killed = 0
 
-    def ask(self, gold: str, candidate: str) -> bool | None:
+    def ask(self, question: Question) -> bool | None:
         """The worker's answer; False when it exceeds SECONDS_PER_ANSWER, or dies of the question."""
-        with self._lock:
-            process = self._running()
-            reply = self._exchange(process, [gold, candidate], SECONDS_PER_ANSWER)
-            if reply is None:
-                self.num_timeouts += 1
-                self._kill()
-                return False
-            return json.loads(reply)
+        process = self._running()
+        # The worker keeps the limit itself; ours is for one that no longer runs at all.
+        reply = self._exchange(process, question, SECONDS_PER_ANSWER, SECONDS_PER_ANSWER + SECONDS_TO_START)
+        if reply is None:
+            self.close()
+        if reply is None or json.loads(reply) == "killed":
+            self.num_killed += 1
+            return False
+        return json.loads(reply)
 
     def close(self) -> None:
-        with self._lock:
-            self._kill()
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is not None and self._owner_pid == os.getpid() and self._process.poll() is None:
-            return self._process
-        script = str(Path(__file__).with_name("math_worker.py"))
-        process = subprocess.Popen(
-            [sys.executable, "-P", script],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        self._process, self._owner_pid = process, os.getpid()
-        if self._exchange(process, ["1", "1"], SECONDS_TO_START) is None:
-            self._kill()
-            raise RuntimeError(
-                f"the math-verify process did not start within {SECONDS_TO_START:.0f} s; "
-                f'see what `echo \'["1", "1"]\' | {sys.executable} {script}` prints'
-            )
-        return process
-
-    def _exchange(
-        self, process: subprocess.Popen[bytes], question: list[str], seconds: float
-    ) -> bytes | None:
-        """Send one line and wait for one; None on a time-out or a dead process."""
-        assert process.stdin is not None and process.stdout is not None
-        try:
-            process.stdin.write(json.dumps(question).encode() + b"\n")
-            process.stdin.flush()
-        except BrokenPipeError:
-            return None
-        readable, _, _ = select.select([process.stdout], [], [], seconds)
-        return process.stdout.readline() or None if readable else None
-
-    def _kill(self) -> None:
-        if self._process is not None and self._owner_pid == os.getpid():
+        if self._process is not None:
             self._process.kill()
             self._process.wait()
+            self.forget()
+
+    def forget(self) -> None:
+        """Leave the process alone, in a fork that has inherited it: the parent still uses it."""
+        if self._process is not None:
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe is not None:
                     pipe.close()
         self._process = None
 
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        self.close()
+        script = str(Path(__file__).with_name("math_worker.py"))
+        self._process = process = subprocess.Popen(
+            [sys.executable, "-P", script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,  # so that a fork can close its copy of the pipes without writing anything
+            process_group=0,  # an interrupt from the keyboard is for us
+        )
+        if self._exchange(process, ("1", "1"), SECONDS_PER_ANSWER, SECONDS_TO_START) is None:
+            self.close()
+            raise RuntimeError(
+                f"the math-verify process did not start within {SECONDS_TO_START:.0f} s; "
+                f'see what `echo \'[9, "1", "1"]\' | {sys.executable} {script}` prints'
+            )
+        return process
 
-WORKER = MathWorker()
-atexit.register(WORKER.close)
+    def _exchange(
+        self, process: subprocess.Popen[bytes], question: Question, limit: float, patience: float
+    ) -> bytes | None:
+        """Send one line and wait for one; None on a time-out or a dead process."""
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            process.stdin.write(json.dumps([limit, *question]).encode() + b"\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            return None
+        readable, _, _ = select.select([process.stdout], [], [], patience)
+        return process.stdout.readline() or None if readable else None
 
 
-def same_answer(gold: str, text: str) -> bool | None:
-    r"""Whether the last answer in `text` equals `gold`; None if `gold` is not an answer that can be parsed.
+class MathPool:
+    """As many workers as this process has cores to use; a batch is spread over those that are idle."""
 
-    The answer is the content of the last `\boxed{}`, else what follows the last `####`, else what math-verify
-    finds in the end of the text: same_answer("1/2", r"so \boxed{0.5}") is True. Neither side may exceed
-    MAX_ANSWER_CHARS.
+    def __init__(self) -> None:
+        self.start_afresh()
+
+    def start_afresh(self) -> None:
+        self.workers = [MathWorker() for _ in range(num_workers())]
+        self._idle: queue.LifoQueue[MathWorker] = queue.LifoQueue()
+        for worker in self.workers:
+            self._idle.put(worker)
+
+    def after_fork(self) -> None:
+        for worker in self.workers:
+            worker.forget()
+        self.start_afresh()
+
+    def ask(self, questions: Sequence[Question]) -> list[bool | None]:
+        """The answers in order; threads wait for the workers, so that one slow question holds up one only."""
+        num_threads = min(len(self.workers), len(questions))
+        if num_threads < 2:
+            return [self._ask(question) for question in questions]
+        with ThreadPoolExecutor(num_threads) as threads:
+            return list(threads.map(self._ask, questions))
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.close()
+
+    def _ask(self, question: Question) -> bool | None:
+        worker = self._idle.get()
+        try:
+            return worker.ask(question)
+        finally:
+            self._idle.put(worker)
+
+
+def num_workers() -> int:
+    """A worker a core that this process may use, shared with its siblings under accelerate; at most 8."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(MAX_WORKERS, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+
+
+POOL = MathPool()
+atexit.register(POOL.close)
+os.register_at_fork(after_in_child=POOL.after_fork)
+
+
+def same_answer(gold: str, text: str, form: AnswerForm = "any") -> bool | None:
+    r"""Whether the answer that `text` states equals `gold`; None if `gold` holds no answer that can be parsed.
+
+    same_answer("1/2", r"so \boxed{0.5}") is True. A text that states no answer in this form (`find_answer`)
+    is wrong, and so is an answer that takes SymPy more than SECONDS_PER_ANSWER.
     """
-    stated_gold = final_answer(gold)
-    gold = gold.strip() if stated_gold is None else stated_gold
-    if not gold or len(gold) > MAX_ANSWER_CHARS:
-        return None
-    answer = final_answer(text)
-    if answer is None:
-        return WORKER.ask(gold, text[-MAX_ANSWER_CHARS:])
-    if not answer or len(answer) > MAX_ANSWER_CHARS:
-        return False
-    if _INTEGER.fullmatch(gold) and _INTEGER.fullmatch(answer):  # most answers; a thousand times as fast
-        return _to_int(gold) == _to_int(answer)
-    return WORKER.ask(gold, f"\\boxed{{{answer}}}")
+    return same_answers([gold], [text], form)[0]
 
 
-def final_answer(text: str) -> str | None:
-    r"""What the last `\boxed{...}` of a text holds, else what follows its last `####`; None if neither.
+def same_answers(golds: Sequence[str], texts: Sequence[str], form: AnswerForm = "any") -> list[bool | None]:
+    """`same_answer` of each pair, in order; several cores share the batch; equal pairs are compared once."""
+    answers = [find_answer(text, form) for text in texts]
+    pairs = [
+        (None if (stated := find_gold(gold)) is None else normalize(stated), answer and normalize(answer))
+        for gold, answer in zip(golds, answers, strict=True)
+    ]
+    results = _compare({(gold, answer) for gold, answer in pairs if gold and answer})
+    return [None if not gold else False if not answer else results[gold, answer] for gold, answer in pairs]
 
-    final_answer(r"\boxed{\frac{1}{2}}.") is r"\frac{1}{2}"; final_answer("2+2=4\n#### 4") is "4". A box that
-    is not closed (a truncated text) or that is longer than an answer may be holds "".
+
+def equivalent_groups(answers: Sequence[str | None]) -> list[int]:
+    """Which answers of one problem are the same: a group's number for each, -1 for None; for majority votes.
+
+    Groups are numbered in order of first appearance: equivalent_groups(["1/2", None, "3", "0.5"]) is
+    [0, -1, 1, 0]. An answer joins the first group whose first answer it equals. n different spellings take up
+    to n(n-1)/2 comparisons.
     """
-    start = text.rfind("\\boxed{")
-    if start >= 0:
-        start += len("\\boxed{")
-        end = closing_brace(text, start)
-        return "" if end is None else text[start:end].strip()
-    _, mark, answer = text.rpartition("####")
-    return answer.strip() if mark else None
+    spellings = [answer and normalize(answer) for answer in answers]
+    distinct = list(dict.fromkeys(spelling for spelling in spellings if spelling))
+    same = _compare({(first, second) for i, first in enumerate(distinct) for second in distinct[i + 1 :]})
+    leaders: list[str] = []
+    group_of: dict[str, int] = {}
+    for spelling in distinct:
+        known = [i for i, leader in enumerate(leaders) if same[leader, spelling]]
+        if not known:
+            leaders.append(spelling)
+        group_of[spelling] = known[0] if known else len(leaders) - 1
+    return [group_of[spelling] if spelling else -1 for spelling in spellings]
 
 
-def closing_brace(text: str, start: int) -> int | None:
-    r"""The position of the `}` closing the group whose content begins at `start`; `\{` and `\}` do not count.
-
-    None if it is not closed within MAX_ANSWER_CHARS, so that a hostile text costs no more than an honest one.
-    """
-    depth = 1
-    for match in _BRACE.finditer(text, start, start + MAX_ANSWER_CHARS + 1):
-        depth += {"{": 1, "}": -1}.get(match.group(), 0)
-        if depth == 0:
-            return match.start()
-    return None
-
-
-def _to_int(text: str) -> int:
-    return int(text.replace(",", ""))
+def _compare(pairs: set[Question]) -> dict[Question, bool | None]:
+    """The result for each pair of normalized answers; the workers are asked what does not show at once."""
+    results = {pair: same_as_written(*pair) for pair in pairs}
+    open_pairs = sorted(pair for pair, result in results.items() if result is None)  # by gold: it is cached
+    asked = POOL.ask([(as_gold(gold), answer) for gold, answer in open_pairs])
+    return results | dict(zip(open_pairs, asked, strict=True))

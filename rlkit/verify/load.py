@@ -13,7 +13,7 @@ from rlkit.verify.rewards import Reward
 def load_reward(spec: str) -> Reward:
     """The function that a spec names: "path/to/file.py:function" or "package.module:function".
 
-    load_reward("rewards.math_answer:math_answer") is that function. A ValueError says what is wrong with the
+    load_reward("rewards.math_answer:accuracy") is that function. A ValueError says what is wrong with the
     spec.
     """
     place, colon, attribute = spec.rpartition(":")

@@ -45,7 +45,7 @@ def test_verify_imports_no_torch():
 
 
 def test_load_reward_from_module_and_file(tmp_path):
-    assert load_reward("rewards.math_answer:math_answer").__name__ == "math_answer"
+    assert load_reward("rewards.math_answer:accuracy").__name__ == "accuracy"
     file = tmp_path / "mine.py"
     file.write_text(
         "def f(completions, **_): return [1.0] * len(completions)\ng = lambda completions, **_: [0.0]\n"
@@ -63,7 +63,7 @@ def test_load_reward_from_module_and_file(tmp_path):
         ("rewards.math_answer:", "names no function"),
         ("no_such_package.rewards:f", "importing no_such_package.rewards failed: ModuleNotFoundError"),
         ("no_such_file.py:f", "there is no file no_such_file.py"),
-        ("rewards.math_answer:nope", r"has no 'nope'; it defines \['math_answer'\]"),
+        ("rewards.math_answer:nope", r"has no 'nope'; it defines \['accuracy'"),
         ("rewards.exact_integer:MAX_CHARS", "must be a function .* it is a int"),
         ("{tmp}/mine.py:Scorer", "is a class; name an instance of it"),
         ("{tmp}/broken.py:f", "broken.py failed: SyntaxError"),
@@ -168,7 +168,7 @@ def test_guard_lets_an_interrupt_through():
 
 def test_check_reward_accepts_good_ones():
     check_reward(exact, ROWS)
-    check_reward(load_reward("rewards.math_answer:math_answer"), MESSAGE_ROWS)
+    check_reward(load_reward("rewards.math_answer:accuracy"), MESSAGE_ROWS)
     check_reward(async_fails_on_bad, ROWS)
     check_reward(lambda completions, trainer_state, log_metric, **_: [None] * len(completions), ROWS)
 
@@ -215,7 +215,7 @@ def test_check_reward_says_what_it_raised_and_what_columns_there_were():
 @pytest.mark.parametrize("rows", [ROWS, MESSAGE_ROWS])
 def test_check_golds_lists_rows_whose_gold_fails(rows):
     rows = [*rows, {**rows[0], "answer": "unparsable " * 60}, {**rows[0], "answer": "x #### 1,000"}]
-    assert check_golds(load_reward("rewards.math_answer:math_answer"), rows) == [6]
+    assert check_golds(load_reward("rewards.math_answer:accuracy"), rows) == [6]
     assert check_golds(load_reward("rewards.exact_integer:exact_integer"), rows) == [6]
 
 
