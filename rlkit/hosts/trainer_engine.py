@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import gather_object
 from peft import PeftModel
 from trl.models.utils import unwrap_model_for_generation
 
@@ -22,13 +23,15 @@ from rlkit.hosts.judgements import replaced
 class TrainerEngine:
     """The engine protocol of `rlkit.evaluate.engines` over a `GRPOTrainer`.
 
-    Every process must call `sample` at once and with equally many prompts: all take part in unwrapping a
-    sharded model, in synchronizing weights and in tensor parallelism.
+    Every process must call `sample` at once, and with as many batches: all take part in unwrapping a sharded
+    model, in synchronizing weights and in tensor parallelism.
     """
 
     def __init__(self, trainer: Any):
         self.trainer = trainer
         self.tokenizer = trainer._tokenizer
+        # What the devices are known to hold: the completions that each generates at once in training.
+        self.batch_size = trainer.args.generation_batch_size // trainer.accelerator.num_processes
 
     def sample(self, prompt_ids: Sequence[list[int]], sampling: Sampling, seed: int) -> list[list[Sample]]:
         trainer = self.trainer
@@ -46,21 +49,22 @@ class TrainerEngine:
                 trainer._dist.summon_full_params(trainer.model_wrapped, recurse=False),
             ):
                 base: Any = model.get_base_model() if isinstance(model, PeftModel) else model
-                batch_size = trainer.args.per_device_eval_batch_size
-                engine = TransformersEngine(base, self.tokenizer, batch_size)
+                engine = TransformersEngine(base, self.tokenizer, self.batch_size)
                 return engine.sample(prompt_ids, sampling, seed)
 
     def _with_vllm(
         self, prompt_ids: Sequence[list[int]], sampling: Sampling, seed: int
     ) -> list[list[Sample]]:
         trainer, engine, num = self.trainer, self.trainer.vllm_generation, sampling.num_samples
+        # Tensor parallelism and a server want as many prompts of every process.
+        missing = max(gather_object([len(prompt_ids)])) - len(prompt_ids)
+        repeated = [ids for ids in [*prompt_ids, *prompt_ids[:1] * missing] for _ in range(num)]
         torch.manual_seed(seed)  # the generator that vLLM draws from in this process
-        repeated = [ids for ids in prompt_ids for _ in range(num)]
         with _as_evaluated(engine, sampling):
             completion_ids, _ = trainer._generate_single_turn(repeated, None, {}, num_generations=num)
         eos_ids = set(trainer.eos_token_ids)
         samples = [to_sample(self.tokenizer, list(ids), eos_ids, sampling.stop) for ids in completion_ids]
-        return [samples[start : start + num] for start in range(0, len(samples), num)]
+        return [samples[start : start + num] for start in range(0, len(prompt_ids) * num, num)]
 
     def close(self) -> None:
         """The model stays: it is the trainer's."""
