@@ -12,7 +12,7 @@ from transformers import Trainer, TrainerCallback
 from rlkit.evaluate.chunk import Chunk, run_chunk
 from rlkit.evaluate.plan import BATCH_SIZE, Plan, PromptForm, Settings, Task, make_plan
 from rlkit.evaluate.summary import summarize
-from rlkit.hosts.trainer_engine import TrainerEngine
+from rlkit.hosts.trainer_engine import TrainerEngine, unchanged_random_state
 
 logger = logging.getLogger(__name__)
 
@@ -88,15 +88,16 @@ class BenchmarkCallback(TrainerCallback):
         if self.trainer.use_vllm and context is not None and longest > context:
             raise ValueError(
                 f"benchmark {task.benchmark.name}: its longest prompt and {plan.sampling.max_new_tokens} new "
-                f"tokens make {longest}, more than vllm_max_model_length ({context}); raise that, or lower the "
-                "benchmarks' max_new_tokens"
+                f"tokens make {longest}, more than vllm_max_model_length ({context}); raise that, or lower "
+                "the benchmarks' max_new_tokens"
             )
         return replace(plan, chunk_size=min(plan.chunk_size, -(-len(plan.prompts) // self.world)))
 
     def _evaluate(self, control: Any) -> None:
         logs = {}
-        for plan in self.plans:
-            logs |= self._metrics(plan)
+        with unchanged_random_state(self.trainer.accelerator.device):  # a reward may draw, too
+            for plan in self.plans:
+                logs |= self._metrics(plan)
         should_log = control.should_log
         Trainer.log(self.trainer, logs)  # GRPOTrainer.log would empty the training's own metrics
         control.should_log = should_log  # logging takes it for done
@@ -120,7 +121,7 @@ class BenchmarkCallback(TrainerCallback):
         }
 
     def _run(self, plan: Plan) -> Chunk:
-        """All chunks as one, in turn on the processes; those without one repeat one, as all must take part."""
+        """All chunks, in turn on the processes; one that has none left repeats one, as all must take part."""
         chunks: dict[int, Chunk] = {}
         for first in range(0, plan.num_chunks, self.world):
             number = min(first + self.trainer.accelerator.process_index, plan.num_chunks - 1)

@@ -35,32 +35,32 @@ class TrainerEngine:
 
     def sample(self, prompt_ids: Sequence[list[int]], sampling: Sampling, seed: int) -> list[list[Sample]]:
         trainer = self.trainer
-        with unchanged_random_state(trainer.accelerator.device):
-            if trainer.use_vllm:
+        if trainer.use_vllm:
+            with unchanged_random_state(trainer.accelerator.device):
                 return self._with_vllm(prompt_ids, sampling, seed)
-            with (
-                unwrap_model_for_generation(
-                    trainer.model_wrapped,
-                    trainer.accelerator,
-                    gather_deepspeed3_params=trainer.args.ds3_gather_for_generation,
-                    gradient_checkpointing_kwargs=trainer.args.gradient_checkpointing_kwargs,
-                ) as model,
-                torch.no_grad(),
-                trainer._dist.summon_full_params(trainer.model_wrapped, recurse=False),
-            ):
-                base: Any = model.get_base_model() if isinstance(model, PeftModel) else model
-                engine = TransformersEngine(base, self.tokenizer, self.batch_size)
-                return engine.sample(prompt_ids, sampling, seed)
+        with (
+            unwrap_model_for_generation(
+                trainer.model_wrapped,
+                trainer.accelerator,
+                gather_deepspeed3_params=trainer.args.ds3_gather_for_generation,
+                gradient_checkpointing_kwargs=trainer.args.gradient_checkpointing_kwargs,
+            ) as model,
+            torch.no_grad(),
+            trainer._dist.summon_full_params(trainer.model_wrapped, recurse=False),
+        ):
+            base: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+            engine = TransformersEngine(base, self.tokenizer, self.batch_size)
+            return engine.sample(prompt_ids, sampling, seed)
 
     def _with_vllm(
         self, prompt_ids: Sequence[list[int]], sampling: Sampling, seed: int
     ) -> list[list[Sample]]:
-        trainer, engine, num = self.trainer, self.trainer.vllm_generation, sampling.num_samples
+        trainer, num = self.trainer, sampling.num_samples
         # Tensor parallelism and a server want as many prompts of every process.
         missing = max(gather_object([len(prompt_ids)])) - len(prompt_ids)
         repeated = [ids for ids in [*prompt_ids, *prompt_ids[:1] * missing] for _ in range(num)]
         torch.manual_seed(seed)  # the generator that vLLM draws from in this process
-        with _as_evaluated(engine, sampling):
+        with _as_evaluated(trainer.vllm_generation, sampling):
             completion_ids, _ = trainer._generate_single_turn(repeated, None, {}, num_generations=num)
         eos_ids = set(trainer.eos_token_ids)
         samples = [to_sample(self.tokenizer, list(ids), eos_ids, sampling.stop) for ids in completion_ids]
