@@ -1,4 +1,4 @@
-"""What `rlkit eval` does without a model: two evaluated ones compared, benchmarks held against training data."""
+"""What `rlkit eval` does without a model: evaluated ones compared, benchmarks held against training data."""
 
 import json
 from collections import Counter
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 WIDTH = 130  # of a table where the terminal is narrower, or there is none
 EXCERPT = 90  # characters of a text
 COMPARISON_NOTES = (
-    "B minus A over the same problems; 95% intervals: paired bootstrap over problems; p: exact sign-flip test "
-    "(McNemar's for one sample a problem). A difference is named where its interval leaves out 0 and p < 0.05."
+    "B minus A over the same problems; 95% intervals: paired bootstrap over problems; p: exact sign-flip "
+    "test (McNemar's for one sample a problem). A difference is named where its interval leaves out 0 and "
+    "p < 0.05."
 )
 OVERLAP_NOTES = (
-    "equal: the same words; contained: whole in a longer text; near: at least 70% of its 8-word sequences in one "
-    "text, which may be a sibling with other numbers."
+    "equal: the same words; contained: whole in a longer text; near: at least 70% of its 8-word sequences "
+    "in one text, which may be a sibling with other numbers."
 )
 
 

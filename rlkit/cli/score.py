@@ -54,9 +54,9 @@ def score(
         limit,
     )
     rates = [rate for rate in table["pass_rate"].to_pylist() if rate is not None]
-    unscorable = len(table) - len(rates)
     typer.echo(
-        f"{len(table)} rows, mean pass rate {sum(rates) / len(rates):.3f}; never solved "
-        f"{sum(rate == 0 for rate in rates)}, always {sum(rate == 1 for rate in rates)}, unscorable {unscorable}"
+        f"{len(table)} rows, mean pass rate {sum(rates) / len(rates):.3f}; "
+        f"never solved {sum(rate == 0 for rate in rates)}, always {sum(rate == 1 for rate in rates)}, "
+        f"unscorable {len(table) - len(rates)}"
     )
     typer.echo(f"written to {output}; train on it with --dataset_path {output} --curriculum hard_examples")

@@ -11,7 +11,7 @@ import numpy as np
 
 from rlkit.evaluate.paired import Difference, accuracy_difference, mean_difference
 from rlkit.evaluate.statistics import ock_score
-from rlkit.evaluate.store import read_rows
+from rlkit.evaluate.store import DIGESTS, read_rows
 
 POOLED = "all problems"
 OF_THE_MODEL = ("model", "fingerprint", "versions")
@@ -46,7 +46,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Report:
-    """The comparisons, the pooled one last where there are several, and what makes them less than like with like."""
+    """The comparisons, the pooled one last where there are several, and what makes them unlike with unlike."""
 
     first: str
     second: str
@@ -65,7 +65,8 @@ def compare(first: Path, second: Path, seed: int = 0) -> Report:
     shared = [name for name in names[first] if name in names[second]]
     if not shared:
         raise ValueError(
-            f"{first} ({', '.join(names[first])}) and {second} ({', '.join(names[second])}) share no benchmark"
+            f"{first} ({', '.join(names[first])}) and {second} ({', '.join(names[second])}) "
+            "share no benchmark"
         )
     notes = [
         f"{name}: only in {folder}, left out"
@@ -110,9 +111,13 @@ def _benchmarks(folder: Path) -> list[str]:
 def _differing_settings(first: Path, second: Path) -> list[str]:
     """Settings of the two that make the difference one of the asking and not of the models alone."""
     a, b = (json.loads((folder / "manifest.json").read_text()) for folder in (first, second))
-    changed = [name for name in a if name not in OF_THE_MODEL and a[name] != b.get(name)]
-    # Other prompts go without saying where the form, or the tokenizer, is another.
-    return [f"{first.name}: {name} differs ({a[name]!r} and {b.get(name)!r})" for name in changed]
+    return [
+        f"{first.name}: {DIGESTS[name]} differ"
+        if name in DIGESTS
+        else f"{first.name}: {name} differs ({a[name]!r} and {b.get(name)!r})"
+        for name in a
+        if name not in OF_THE_MODEL and a[name] != b.get(name)
+    ]
 
 
 def _pairs(first: Path, second: Path, notes: list[str]) -> list[tuple[Outcome, Outcome]]:
@@ -124,11 +129,11 @@ def _pairs(first: Path, second: Path, notes: list[str]) -> list[tuple[Outcome, O
         raise ValueError(f"{first} and {second} share no problem that can be scored")
     if len(common) < max(len(a), len(b)):
         notes.append(
-            f"{first.name}: {len(a) - len(common)} problems only in {first.parent}, "
-            f"{len(b) - len(common)} only in {second.parent}; compared on the {len(common)} that both have"
+            f"{first.name}: problems only in {first.parent}: {len(a) - len(common)}, only in "
+            f"{second.parent}: {len(b) - len(common)}; compared on the {len(common)} that both have"
         )
     if len(scored) < len(kept):
-        notes.append(f"{first.name}: {len(kept) - len(scored)} problems cannot be scored, left out")
+        notes.append(f"{first.name}: problems left out, as they cannot be scored: {len(kept) - len(scored)}")
     return scored
 
 

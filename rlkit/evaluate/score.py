@@ -1,6 +1,6 @@
 """Offline success rates: what a model gets of each row of a data set, as columns for the static curricula.
 
-    pass_rate     mean reward of the samples, each clipped to 0 to 1: the share correct for rewards of 0 and 1.
+    pass_rate     mean reward of the samples, each clipped to 0 to 1: of rewards 0 and 1 the share of 1.
                   A sample without a reward counts as 0; a row that cannot be scored at all has none (null)
     reward_std    standard deviation of the samples' rewards as they are (the population's), null likewise
     num_samples   completions behind these
