@@ -46,7 +46,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Report:
-    """The comparisons, the pooled one last where there are several, and what makes them unlike with unlike."""
+    """The comparisons, the pooled one last where there are several; and what makes them less than fair."""
 
     first: str
     second: str

@@ -69,6 +69,8 @@ def score(
         raise ValueError(f"output {output} must end in .parquet")
     if output.exists():
         raise ValueError(f"output {output} exists; delete it, or name another")
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit ({limit}) must be at least 1")
     rows = read_rows(data)[:limit]
     asked = rows if "prompt" in rows[0] else to_prompt_rows(rows, prompt_column, system_prompt, instruction)
     table = _table(data, rows, limit)
@@ -79,7 +81,7 @@ def score(
     manifest = json.loads((result.folder / "manifest.json").read_text())
 
     table = table.replace_schema_metadata({"rlkit": json.dumps(manifest)})
-    for name, values in zip(COLUMNS.names, zip(*_numbers(completions), strict=True), strict=True):
+    for name, values in zip(COLUMNS.names, zip(*success_rates(completions), strict=True), strict=True):
         if name in table.column_names:
             table = table.drop_columns([name])
         table = table.append_column(COLUMNS.field(name), pa.array(values, COLUMNS.field(name).type))
@@ -107,7 +109,7 @@ def _task(data: Path, rows: list[dict[str, Any]], reward: str, max_new_tokens: i
     return Task(benchmark, problems, function)
 
 
-def _numbers(completions: list[Row]) -> Iterator[tuple[float | None, float | None, int, float]]:
+def success_rates(completions: list[Row]) -> Iterator[tuple[float | None, float | None, int, float]]:
     """The values of COLUMNS for each problem, in order."""
     for _, group in groupby(completions, key=lambda row: row.problem):
         samples = list(group)
