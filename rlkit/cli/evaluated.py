@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from rlkit.evaluate.paired import Difference
 
 WIDTH = 130  # of a table where the terminal is narrower, or there is none
-EXCERPT = 90  # characters of a text
+EXCERPT = 60  # characters of a text
 COMPARISON_NOTES = (
     "B minus A over the same problems; 95% intervals: paired bootstrap over problems; p: exact sign-flip "
     "test (McNemar's for one sample a problem). A difference is named where its interval leaves out 0 and "
@@ -60,54 +61,44 @@ def check_overlap(
     benchmarks: "Sequence[Benchmark]", files: dict[str, Path], train: Path, column: str, out: Path | None
 ) -> None:
     """Print which problems of benchmarks occur in a training file, and write OUT/overlap.json."""
-    from rich.table import Table
-
     from rlkit.data import read_rows
     from rlkit.evaluate.overlap import find_overlaps, prompt_texts
-    from rlkit.evaluate.problems import load_problems, make_prompt
+    from rlkit.evaluate.problems import load_problems
 
     rows = read_rows(train)
     texts = prompt_texts(rows, "prompt" if column not in rows[0] and "prompt" in rows[0] else column)
-    counts = Table(
-        "benchmark", "problems", "equal", "contained", "near", title=f"in {train} ({len(texts)} rows)"
-    )
-    listed = Table("benchmark", "problem", "kind", "8-grams", "row", "training text")
+    asked = [
+        (benchmark.name, problem.id, problem.question or prompt_texts([{"": problem.given}], "")[0])
+        for benchmark in benchmarks
+        for problem in load_problems(benchmark, files.get(benchmark.name))
+    ]
     records = []
-    for benchmark in benchmarks:
-        problems = load_problems(benchmark, files.get(benchmark.name))
-        asked = prompt_texts(
-            [{"prompt": make_prompt(benchmark, problem, chat=True)} for problem in problems], "prompt"
-        )
-        questions = [
-            text.removesuffix(benchmark.instruction) if benchmark.instruction else text for text in asked
-        ]
-        overlaps = find_overlaps(questions, texts)
-        kinds = Counter(overlap.kind for overlap in overlaps)
-        counts.add_row(
-            benchmark.name, f"{len(problems)}", *(f"{kinds[kind]}" for kind in ("equal", "contained", "near"))
-        )
-        for overlap in overlaps:
-            id, text = problems[overlap.problem].id, " ".join(texts[overlap.row].split())
-            listed.add_row(
-                benchmark.name, id, overlap.kind, f"{overlap.share:.0%}", f"{overlap.row}", text[:EXCERPT]
-            )
-            records.append(
-                {
-                    "benchmark": benchmark.name,
-                    "problem": id,
-                    "kind": overlap.kind,
-                    "share": overlap.share,
-                    "row": overlap.row,
-                    "problem_text": questions[overlap.problem],
-                    "training_text": texts[overlap.row],
-                }
-            )
+    for overlap in find_overlaps([text for _, _, text in asked], texts):
+        name, problem, text = asked[overlap.problem]
+        record = {**asdict(overlap), "benchmark": name, "problem": problem}
+        records.append({**record, "text": text, "training_text": texts[overlap.row]})
+    _print_overlaps(records, Counter(name for name, _, _ in asked), f"in {train} ({len(texts)} rows)")
+    if out is not None:
+        _write(out / "overlap.json", {"training_file": str(train), "overlaps": records})
+
+
+def _print_overlaps(records: list[dict], sizes: Counter[str], title: str) -> None:
+    from rich.table import Table
+
+    listed = Table("benchmark", "problem", "kind", "8-grams", "row", "training text", title=title)
+    for record in records:
+        excerpt = " ".join(record["training_text"].split())[:EXCERPT]
+        share, row = f"{record['share']:.0%}", f"{record['row']}"
+        listed.add_row(record["benchmark"], record["problem"], record["kind"], share, row, excerpt)
+    kinds = ("equal", "contained", "near")
+    counts = Table("benchmark", "problems", *kinds)
+    found = Counter((record["benchmark"], record["kind"]) for record in records)
+    for name, size in sizes.items():
+        counts.add_row(name, f"{size}", *(f"{found[name, kind]}" for kind in kinds))
     if records:
         _print(listed)
     _print(counts)
     typer.echo(OVERLAP_NOTES)
-    if out is not None:
-        _write(out / "overlap.json", {"training_file": str(train), "overlaps": records})
 
 
 def _compared(comparison: "Comparison") -> list[str]:
