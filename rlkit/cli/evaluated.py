@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rlkit.evaluate.paired import Difference
 
 WIDTH = 130  # of a table where the terminal is narrower, or there is none
-EXCERPT = 60  # characters of a text
+EXCERPT = 44  # characters of a text
 COMPARISON_NOTES = (
     "B minus A over the same problems; 95% intervals: paired bootstrap over problems; p: exact sign-flip "
     "test (McNemar's for one sample a problem). A difference is named where its interval leaves out 0 and "
