@@ -1,5 +1,6 @@
 """Data files as rows, and rows as prompts."""
 
+import gzip
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -7,16 +8,22 @@ from typing import Any
 
 
 def read_rows(path: str | Path) -> list[dict[str, Any]]:
-    """The rows of a .jsonl, .json (a list of objects) or .parquet file. A ValueError says what is wrong."""
+    """The rows of a .jsonl, .jsonl.gz, .json (a list of objects) or .parquet file, or a ValueError."""
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"data file {path} does not exist (relative paths start at {Path.cwd()})")
-    readers = {".jsonl": _read_jsonl, ".json": _read_json, ".parquet": _read_parquet}
-    if path.suffix not in readers:
+    readers = {
+        ".jsonl": _read_jsonl,
+        ".jsonl.gz": _read_jsonl,
+        ".json": _read_json,
+        ".parquet": _read_parquet,
+    }
+    read = next((read for suffix, read in readers.items() if path.name.endswith(suffix)), None)
+    if read is None:
         raise ValueError(
             f"data file {path} must be one of {', '.join(readers)}; its suffix is {path.suffix!r}"
         )
-    rows = readers[path.suffix](path)
+    rows = read(path)
     if not rows:
         raise ValueError(f"data file {path} holds no rows")
     return rows
@@ -54,7 +61,11 @@ def to_prompt_rows(
 
 def _read_jsonl(path: Path) -> list[dict[str, Any]]:
     rows = []
-    with path.open(encoding="utf-8") as file:
+    with (
+        gzip.open(path, "rt", encoding="utf-8")
+        if path.suffix == ".gz"
+        else path.open(encoding="utf-8") as file
+    ):
         for number, line in enumerate(file, start=1):
             if line.strip():
                 rows.append(_parse_object(line, f"{path}, line {number}"))

@@ -17,8 +17,8 @@ Columns = Mapping[str, str | tuple[str, ...]]
 @dataclass(frozen=True)
 class Benchmark:
     """One benchmark. A *path* is a column's name, or goes into a nested value: "reward_model.ground_truth",
-    "prompt.0.content". Where copies name their columns differently, a tuple gives alternatives; the first that
-    a row has counts.
+    "prompt.0.content". Where copies name their columns differently, a tuple gives alternatives, the first
+    that a row has counts.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Benchmark:
 
 
 def read_benchmark(path: Path) -> Benchmark:
-    """The benchmark of a YAML file with Benchmark's fields. `data` and a reward's .py file may be relative to it.
+    """A YAML file with Benchmark's fields as a Benchmark; `data` and a reward's .py file are relative to it.
 
     Raises:
         ValueError: the file is missing or no YAML, a field is unknown, missing or of the wrong form.

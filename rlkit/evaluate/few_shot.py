@@ -1,4 +1,4 @@
-r"""Worked examples for base models without a chat template, written for this project (none is from a data set).
+r"""Worked examples for models without a chat template, written for this project, none from a data set.
 
 Each is (question, what the model should continue with). MATH is Minerva's form (arXiv 2206.14858, appendix D)
 with `\boxed{}`, PYTHON the one of MBPP's paper (arXiv 2108.07732, section 3).

@@ -14,7 +14,7 @@ NUM_BLOCKS, BLOCK_BYTES = 64, 65536  # of each file of weights that the fingerpr
 
 
 def find_models(names: Sequence[str]) -> list[str]:
-    """Folders (patterns such as "run/checkpoint-*" too) and Hub ids, checkpoints of one run in order of steps.
+    """Folders (or patterns: "run/checkpoint-*") and Hub ids; checkpoints of one run in order of steps.
 
     Raises:
         ValueError: a name is neither a folder with a model nor loadable from the Hub.
@@ -40,9 +40,11 @@ def find_checkpoints(run: Path) -> list[Path]:
 def model_labels(models: Sequence[str]) -> dict[str, str]:
     """A name for each model: its folder's, and as much of the folders above as it takes to differ.
 
-    {"a/checkpoint-5": "a-checkpoint-5", "b/checkpoint-5": "b-checkpoint-5", "b/checkpoint-9": "checkpoint-9"}.
+    {"a/checkpoint-5": "a-checkpoint-5", "b/checkpoint-5": "b-checkpoint-5", "b/last": "last"}
     """
-    parts = {model: Path(model).resolve().parts if Path(model).is_dir() else model.split("/") for model in models}
+    parts = {
+        model: Path(model).resolve().parts if Path(model).is_dir() else model.split("/") for model in models
+    }
     labels = {}
     for model in models:
         for length in range(1, len(parts[model]) + 1):

@@ -30,7 +30,7 @@ class Settings:
     max_new_tokens: int | None = None
     """None takes each benchmark's own."""
     prompt_form: PromptForm = "auto"
-    """`auto` uses the chat template where the tokenizer has one. Base models may have one too: say `plain`."""
+    """`auto` takes the chat template where the tokenizer has one; say `plain` for base models with one."""
     engine: EngineName = "transformers"
     batch_size: int | None = None
     """Completions at once; also how much of the work is lost at most when a run is killed."""
@@ -136,8 +136,8 @@ def encode(tokenizer: Any, prompt: Prompt) -> list[int]:
         return tokenizer(prompt)["input_ids"]
     if tokenizer.chat_template is None:
         raise ValueError(
-            "the prompts are messages, but the model's tokenizer has no chat template; use --prompt plain, or "
-            "text prompts"
+            "the prompts are messages, but the model's tokenizer has no chat template; use --prompt plain "
+            "or text prompts"
         )
     encoded = tokenizer.apply_chat_template(
         prompt, add_generation_prompt=True, tokenize=True, return_dict=True
@@ -158,5 +158,3 @@ def digest(items: Sequence[Any]) -> str:
 
 def problems_digest(problems: Sequence[Problem]) -> str:
     return digest([[problem.id, dict(problem.columns)] for problem in problems])
-
-

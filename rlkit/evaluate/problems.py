@@ -34,9 +34,7 @@ def load_problems(benchmark: Benchmark, data: Path | None = None, limit: int | N
     rows, place = _load_rows(benchmark, data)
     problems = list(islice(_problems(benchmark, rows, place), limit))
     if not problems:
-        raise ValueError(
-            f"benchmark {benchmark.name}: {place} has no row with an id in {benchmark.id_range}"
-        )
+        raise ValueError(f"benchmark {benchmark.name}: {place} has no row with an id in {benchmark.id_range}")
     seen: set[str] = set()
     for problem in problems:
         if problem.id in seen:
@@ -79,7 +77,7 @@ def _load_rows(benchmark: Benchmark, data: Path | None) -> tuple[Sequence[Mappin
             f"benchmark {benchmark.name}: {benchmark.hub_id} cannot be loaded from the Hub "
             f"({type(error).__name__}: {reason:.200}); give a local copy: --data {benchmark.name}=FILE"
         ) from error
-    return list(rows), f"{benchmark.hub_id} ({benchmark.split})"  # pyright: ignore[reportArgumentType]
+    return [dict(row) for row in rows], f"{benchmark.hub_id} ({benchmark.split})"  # pyright: ignore
 
 
 def _problems(benchmark: Benchmark, rows: Sequence[Mapping[str, Any]], place: str) -> Iterator[Problem]:

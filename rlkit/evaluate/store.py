@@ -1,10 +1,10 @@
 """One benchmark of one model on disk, written so that a kill costs at most one chunk.
 
-    manifest.json       the settings; going on with others is an error
-    prompts.jsonl       what the model was asked, a line a problem
-    completions.jsonl   a line a completion, appended chunk after chunk and synced
-    chunks.jsonl        seconds and reward errors of each chunk
-    summary.json        the numbers, once all chunks are there
+manifest.json       the settings; going on with others is an error
+prompts.jsonl       what the model was asked, a line a problem
+completions.jsonl   a line a completion, appended chunk after chunk and synced
+chunks.jsonl        seconds and reward errors of each chunk
+summary.json        the numbers, once all chunks are there
 """
 
 import json
@@ -45,7 +45,7 @@ class Store:
         self._check()
 
     def begin(self) -> int:
-        """Write the manifest and the prompts, or cut off what a kill left unfinished; the number of chunks done."""
+        """Write manifest and prompts, or cut off what a kill left unfinished; the number of chunks done."""
         if not (self.folder / "manifest.json").exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             write_whole(self.folder / "prompts.jsonl", to_lines(self._prompt_lines()))
