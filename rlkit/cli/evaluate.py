@@ -15,8 +15,9 @@ NO_OUT = "out is missing: completions are kept there, and a killed evaluation go
 
 def evaluate(
     models: Annotated[
-        list[str], typer.Argument(help="Checkpoints, PEFT adapters' folders, RUN/checkpoint-*, or Hub ids.")
-    ],
+        list[str] | None,
+        typer.Argument(help="Checkpoints, PEFT adapters' folders, RUN/checkpoint-*, or Hub ids."),
+    ] = None,
     benchmarks: Annotated[
         str | None, typer.Option(help="Names and .yaml files, with commas between; or give --dataset.")
     ] = None,
@@ -56,10 +57,31 @@ def evaluate(
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first problems.")] = None,
     seed: Annotated[int, typer.Option(help="Of the sampling and of the intervals.")] = 0,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(help="Instead: is B better than A? Two models' folders, OUT/A and OUT/B."),
+    ] = None,
+    check_overlap: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead: a training file; which problems does it hold? Its texts: --prompt-column."
+        ),
+    ] = None,
 ) -> None:
     """Sample saved models on benchmarks, or on your own rows, grade them, say how sure the numbers are."""
+    from rlkit.cli import evaluated
+
+    if compare is not None:
+        return evaluated.compare_models(*compare, out, seed)
+    if check_overlap is not None:
+        chosen = _choose_benchmarks(benchmarks)
+        return evaluated.check_overlap(chosen, data or [], check_overlap, prompt_column, out)
+    if not models:
+        raise ValueError("models is missing: name a checkpoint, an adapter's folder, or a Hub id")
+    from rlkit.evaluate.benchmarks import data_files
+
     chosen = _choose(benchmarks, dataset, reward, prompt_column, instruction, out)
-    files = _data_files(data or [], [benchmark.name for benchmark in chosen])
+    files = data_files(data or [], [benchmark.name for benchmark in chosen])
     if limit is not None and limit < 1:
         raise ValueError(f"limit ({limit}) must be at least 1")
 
@@ -82,6 +104,7 @@ def evaluate(
     if out is not None:
         _run(found, tasks, settings, out)
         typer.echo(f"completions, summary.json and report.md in {out}")
+        evaluated.draw_checkpoints(out)
         return
     with TemporaryDirectory() as folder:
         _run(found, tasks, settings, Path(folder))
@@ -115,7 +138,6 @@ def _choose(
 ) -> "list[Benchmark]":
     """The benchmarks of `--benchmarks`, or one made of `--dataset` and `--reward`."""
     from rlkit.evaluate.benchmark import Benchmark
-    from rlkit.evaluate.benchmarks import find_benchmark
 
     if (names is None) == (dataset is None):
         raise ValueError("give either --benchmarks (such as gsm8k,math500) or --dataset FILE with --reward")
@@ -124,7 +146,7 @@ def _choose(
             raise ValueError(f"reward ({reward}) goes with --dataset; a benchmark has its own")
         if out is None:
             raise ValueError(NO_OUT)
-        return [find_benchmark(name) for name in names.split(",")]
+        return _choose_benchmarks(names)
     assert dataset is not None
     if reward is None:
         raise ValueError("reward is missing: --dataset needs --reward FILE.py:FUNCTION or MODULE:FUNCTION")
@@ -144,14 +166,9 @@ def _choose(
     ]
 
 
-def _data_files(words: list[str], names: list[str]) -> dict[str, Path]:
-    """The files of NAME=FILE words."""
-    files = {}
-    for word in words:
-        name, equals, path = word.partition("=")
-        if not (name and equals and path):
-            raise ValueError(f"data ({word}) must be NAME=FILE, such as gsm8k=test.jsonl")
-        if name not in names:
-            raise ValueError(f"data ({word}): {name!r} is not among the benchmarks {', '.join(names)}")
-        files[name] = Path(path)
-    return files
+def _choose_benchmarks(names: str | None) -> "list[Benchmark]":
+    from rlkit.evaluate.benchmarks import find_benchmark
+
+    if names is None:
+        raise ValueError("benchmarks is missing: name some, such as --benchmarks math500,aime24")
+    return [find_benchmark(name.strip()) for name in names.split(",")]

@@ -58,13 +58,15 @@ def compare_models(first: Path, second: Path, out: Path | None, seed: int) -> No
 
 
 def check_overlap(
-    benchmarks: "Sequence[Benchmark]", files: dict[str, Path], train: Path, column: str, out: Path | None
+    benchmarks: "Sequence[Benchmark]", data: Sequence[str], train: Path, column: str, out: Path | None
 ) -> None:
     """Print which problems of benchmarks occur in a training file, and write OUT/overlap.json."""
     from rlkit.data import read_rows
+    from rlkit.evaluate.benchmarks import data_files
     from rlkit.evaluate.overlap import find_overlaps, prompt_texts
     from rlkit.evaluate.problems import load_problems
 
+    files = data_files(data, [benchmark.name for benchmark in benchmarks])
     rows = read_rows(train)
     texts = prompt_texts(rows, "prompt" if column not in rows[0] and "prompt" in rows[0] else column)
     asked = [
@@ -80,6 +82,22 @@ def check_overlap(
     _print_overlaps(records, Counter(name for name, _, _ in asked), f"in {train} ({len(texts)} rows)")
     if out is not None:
         _write(out / "overlap.json", {"training_file": str(train), "overlaps": records})
+
+
+def draw_checkpoints(out: Path) -> None:
+    """OUT/checkpoints.png, where several checkpoints of one run were evaluated."""
+    from rlkit.evaluate.models import step_of
+    from rlkit.evaluate.report import read_records
+    from rlkit.report.checkpoints import checkpoint_lines, plot_checkpoints
+
+    records = read_records(out)
+    steps = {record["model"]: step_of(record["model"]) for record in records}
+    lines = checkpoint_lines(records, {model: step for model, step in steps.items() if step is not None})
+    if lines:
+        plot_checkpoints(
+            lines, out / "checkpoints.png", "95% intervals over problems; tokens: mean generated"
+        )
+        typer.echo(f"accuracy and tokens over the checkpoints in {out / 'checkpoints.png'}")
 
 
 def _print_overlaps(records: list[dict], sizes: Counter[str], title: str) -> None:

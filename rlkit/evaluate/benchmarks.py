@@ -4,6 +4,7 @@ Columns marked "not checked" are as commonly loaded; the others were read off a 
 copies that circulate: the evaluation files of Qwen2.5-Math (AIME 2024, SVAMP) and POLARIS (AIME 2025).
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -163,3 +164,16 @@ def find_benchmark(name_or_file: str) -> Benchmark:
             "and your own as a .yaml file"
         )
     return BENCHMARKS[name_or_file]
+
+
+def data_files(words: Sequence[str], names: Sequence[str]) -> dict[str, Path]:
+    """The local copies that NAME=FILE words give for benchmarks of these names, or a ValueError."""
+    files = {}
+    for word in words:
+        name, equals, path = word.partition("=")
+        if not (name and equals and path):
+            raise ValueError(f"data ({word}) must be NAME=FILE, such as gsm8k=test.jsonl")
+        if name not in names:
+            raise ValueError(f"data ({word}): {name!r} is not among the benchmarks {', '.join(names)}")
+        files[name] = Path(path)
+    return files

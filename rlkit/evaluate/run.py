@@ -96,7 +96,7 @@ def _evaluate_model(
         done = store.begin()
         if done < store.plan.num_chunks:
             engine = engine or load_engine(model, settings.engine, settings.completions_at_once)
-            _check_lengths(model, engine, store.plan)
+            check_lengths(model, engine, store.plan)
             _run(engine, store, done)
         results.append(_sum_up(model, store))
         on_result(results[-1])
@@ -138,7 +138,8 @@ def to_record(result: Result) -> dict[str, Any]:
     }
 
 
-def _check_lengths(model: str, engine: Engine, plan: Plan) -> None:
+def check_lengths(model: str, engine: Engine, plan: Plan) -> None:
+    """A ValueError where a prompt leaves no room for a completion in what the engine takes."""
     longest = max(range(len(plan.prompt_ids)), key=lambda position: len(plan.prompt_ids[position]))
     length = len(plan.prompt_ids[longest])
     if engine.context is not None and length >= engine.context:

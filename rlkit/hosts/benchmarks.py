@@ -11,6 +11,7 @@ from transformers import Trainer, TrainerCallback
 
 from rlkit.evaluate.chunk import Chunk, run_chunk
 from rlkit.evaluate.plan import BATCH_SIZE, Plan, PromptForm, Settings, Task, make_plan
+from rlkit.evaluate.run import check_lengths
 from rlkit.evaluate.summary import summarize
 from rlkit.hosts.trainer_engine import TrainerEngine, unchanged_random_state
 
@@ -36,7 +37,7 @@ class BenchmarkCallback(TrainerCallback):
         seed: the same at every step, so that steps differ by the policy alone.
 
     Raises:
-        ValueError: two benchmarks have one name, or completions that do not fit vLLM's context.
+        ValueError: two benchmarks have one name, or a prompt leaves no room in the model's context.
 
     Example:
         tasks = [make_task(find_benchmark("gsm8k"), limit=200)]
@@ -83,14 +84,7 @@ class BenchmarkCallback(TrainerCallback):
     def _plan(self, task: Task, settings: Settings) -> Plan:
         """The chunks are small enough that every process has one."""
         plan = make_plan(task, self.engine.tokenizer, settings)
-        longest = max(map(len, plan.prompt_ids)) + plan.sampling.max_new_tokens
-        context = self.trainer.args.vllm_max_model_length
-        if self.trainer.use_vllm and context is not None and longest > context:
-            raise ValueError(
-                f"benchmark {task.benchmark.name}: its longest prompt and {plan.sampling.max_new_tokens} new "
-                f"tokens make {longest}, more than vllm_max_model_length ({context}); raise that, or lower "
-                "the benchmarks' max_new_tokens"
-            )
+        check_lengths("the trainer's engine", self.engine, plan)
         return replace(plan, chunk_size=min(plan.chunk_size, -(-len(plan.prompts) // self.world)))
 
     def _evaluate(self, control: Any) -> None:

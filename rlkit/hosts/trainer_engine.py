@@ -30,6 +30,9 @@ class TrainerEngine:
     def __init__(self, trainer: Any):
         self.trainer = trainer
         self.tokenizer = trainer._tokenizer
+        config = trainer.accelerator.unwrap_model(trainer.model).config.get_text_config()
+        of_vllm = trainer.args.vllm_max_model_length if trainer.use_vllm else None
+        self.context: int | None = of_vllm or getattr(config, "max_position_embeddings", None)
         # What the devices are known to hold: the completions that each generates at once in training.
         self.batch_size = trainer.args.generation_batch_size // trainer.accelerator.num_processes
 

@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -162,11 +163,9 @@ def test_what_cannot_work_is_told_before_the_training(tmp_path, task):
         BenchmarkCallback(trainer, [task, task], 1)
     with pytest.raises(ValueError, match="gives the same completion each time"):
         BenchmarkCallback(trainer, [task], 1, num_samples=2, temperature=0)
-    trainer.use_vllm, trainer.args.vllm_max_model_length = True, 6
-    with pytest.raises(
-        ValueError, match=r"prompt and 3 new tokens make 7, more than vllm_max_model_length \(6\)"
-    ):
-        BenchmarkCallback(trainer, [task], 1, prompt_form="plain")
+    long = make_task(replace(task.benchmark, template="{question}" * 16))
+    with pytest.raises(ValueError, match=r"problem '0' has 64 tokens, and the trainer's engine takes 64"):
+        BenchmarkCallback(trainer, [long], 1, prompt_form="plain")
 
 
 @pytest.mark.slow
