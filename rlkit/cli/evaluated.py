@@ -14,8 +14,19 @@ if TYPE_CHECKING:
     from rlkit.evaluate.compare import Comparison
     from rlkit.evaluate.paired import Difference
 
-WIDTH = 130  # of a table where the terminal is narrower, or there is none
+WIDTH = 160  # of a table where the terminal is narrower, or there is none
 EXCERPT = 44  # characters of a text
+COMPARED = (
+    "benchmark",
+    "problems",
+    "accuracy A, B",
+    "B - A [95%]",
+    "p",
+    "accuracy of B",
+    "tokens A, B",
+    "B - A [95%]",
+    "OckScore A, B",
+)
 COMPARISON_NOTES = (
     "B minus A over the same problems; 95% intervals: paired bootstrap over problems; p: exact sign-flip "
     "test (McNemar's for one sample a problem). A difference is named where its interval leaves out 0 and "
@@ -34,19 +45,9 @@ def compare_models(first: Path, second: Path, out: Path | None, seed: int) -> No
     from rlkit.evaluate.compare import compare, to_json
 
     report = compare(first, second, seed)
-    names = (
-        "benchmark",
-        "problems",
-        "A",
-        "B",
-        "B - A (95%)",
-        "p",
-        "accuracy",
-        "tokens A",
-        "tokens B",
-        "B - A (95%)",
-    )
-    table = Table(*names, "OckScore A", "B", title=f"A: {first}\nB: {second}")
+    table = Table(title=f"A: {first}\nB: {second}")
+    for name in COMPARED:
+        table.add_column(name, no_wrap=True)
     for comparison in report.comparisons:
         table.add_row(*_compared(comparison))
     _print(table)
@@ -120,23 +121,27 @@ def _print_overlaps(records: list[dict], sizes: Counter[str], title: str) -> Non
 
 
 def _compared(comparison: "Comparison") -> list[str]:
-    difference, tokens = comparison.accuracy_difference, comparison.tokens_difference
+    difference = comparison.accuracy_difference
     return [
         comparison.benchmark,
         f"{comparison.num_problems}",
-        *(f"{value:.3f}" for value in comparison.accuracy),
+        _both(comparison.accuracy, ".3f"),
         _difference(difference, ".3f"),
         f"{difference.p_value:.2g}",
         difference.verdict,
-        *(f"{value:.1f}" for value in comparison.tokens),
-        _difference(tokens, ".1f"),
-        *(f"{value:.1f}" for value in comparison.ock_score),
+        _both(comparison.tokens, ".1f"),
+        _difference(comparison.tokens_difference, ".1f"),
+        _both(comparison.ock_score, ".1f"),
     ]
+
+
+def _both(values: tuple[float, float], form: str) -> str:
+    return ", ".join(f"{value:{form}}" for value in values)
 
 
 def _difference(difference: "Difference", form: str) -> str:
     low, high = difference.interval
-    return f"{difference.mean:+{form}} ({low:+{form}} to {high:+{form}})"
+    return f"{difference.mean:+{form}} [{low:+{form}} to {high:+{form}}]"
 
 
 def _print(table) -> None:

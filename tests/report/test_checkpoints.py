@@ -1,4 +1,4 @@
-"""Guards that the picture of checkpoints is drawn for one benchmark and for many, from the records of an evaluation."""
+"""Guards the picture of checkpoints: of one benchmark and of many, from the records of an evaluation."""
 
 import pytest
 from matplotlib import image
