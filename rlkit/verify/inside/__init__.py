@@ -1,0 +1,1 @@
+"""What runs inside a sandbox: stands alone (standard library and this folder), to start in milliseconds."""

@@ -1,0 +1,121 @@
+"""A process limits itself, for good, before it runs what is not trusted.
+
+Resource limits are lowered, hard and soft, and a seccomp filter leaves one process: it may start threads, but
+no other process. So there is no fork bomb and no grandchild to hunt for, and RLIMIT_AS bounds the memory of
+all that runs. Memory that no limit counts (System V segments, memfd), sockets and tracing are refused too.
+"""
+
+import ctypes
+import errno
+import platform
+import resource
+import signal
+from collections.abc import Mapping
+
+MAX_OPEN_FILES = 64
+
+# seccomp(2), linux/filter.h, linux/audit.h
+_LOAD, _IF_EQUAL, _IF_AT_LEAST, _IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
+_ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
+_X32_CALLS = 0x40000000
+_CLONE_THREAD = 0x00010000
+_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _SECCOMP_MODE_FILTER = 1, 22, 38, 2
+
+_MACHINES = {
+    "x86_64": (0xC000003E, 0),
+    "aarch64": (0xC00000B7, 1),
+}  # audit number; column of the tables below
+_CLONE, _CLONE3, _PRCTL = (56, 220), (435, 435), (157, 167)
+_REFUSED = {
+    "fork": (57, None),
+    "vfork": (58, None),
+    "socket": (41, 198),
+    "shmget": (29, 194),
+    "semget": (64, 190),
+    "msgget": (68, 186),
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "pidfd_getfd": (438, 438),
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "mount": (165, 40),
+    "userfaultfd": (323, 282),
+    "bpf": (321, 280),
+    "io_uring_setup": (425, 425),
+    "perf_event_open": (298, 241),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "keyctl": (250, 219),
+}
+
+
+def supported() -> bool:
+    """Whether the filter is known for this machine."""
+    return platform.system() == "Linux" and platform.machine() in _MACHINES
+
+
+def confine(limits: Mapping[str, int]) -> None:
+    """Lower the limits of this process: cpu_seconds, memory_bytes, file_bytes; one process, no sockets."""
+    for kind, value in (
+        (resource.RLIMIT_CPU, limits["cpu_seconds"]),
+        (resource.RLIMIT_AS, limits["memory_bytes"]),
+        (resource.RLIMIT_FSIZE, limits["file_bytes"]),
+        (resource.RLIMIT_NOFILE, MAX_OPEN_FILES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(kind, (value, value))
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    instructions = b"".join(_filter(*_MACHINES[platform.machine()]))
+    buffer = ctypes.create_string_buffer(instructions)
+    program = _Program(len(instructions) // 8, ctypes.addressof(buffer))
+    for arguments in (
+        (_PR_SET_PDEATHSIG, signal.SIGKILL),
+        (_PR_SET_NO_NEW_PRIVS, 1),
+        (_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(program)),
+    ):
+        padded = [*arguments, 0, 0, 0][:5]
+        if prctl(*map(ctypes.c_ulong, padded)) != 0:
+            raise OSError(ctypes.get_errno(), f"prctl{arguments} failed")
+
+
+class _Program(ctypes.Structure):
+    _fields_ = [("num_instructions", ctypes.c_ushort), ("instructions", ctypes.c_void_p)]
+
+
+def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
+    """if_true and if_false: how many of the next instructions a jump skips."""
+    return code.to_bytes(2, "little") + bytes([if_true, if_false]) + value.to_bytes(4, "little")
+
+
+def _filter(architecture: int, machine: int) -> list[bytes]:
+    """Refused calls get EPERM, clone and prctl by their first argument; all else runs."""
+    refuse = _instruction(_RETURN, _ERROR | errno.EPERM)
+    allow = _instruction(_RETURN, _ALLOW)
+    refused = [calls[machine] for calls in _REFUSED.values() if calls[machine] is not None]
+    return [
+        _instruction(_LOAD, _ARCHITECTURE),
+        _instruction(_IF_EQUAL, architecture, if_true=1),
+        _instruction(_RETURN, _KILL),
+        _instruction(_LOAD, _NUMBER),
+        _instruction(_IF_AT_LEAST, _X32_CALLS, if_false=1),
+        refuse,
+        *(part for call in refused for part in (_instruction(_IF_EQUAL, call, if_false=1), refuse)),
+        _instruction(
+            _IF_EQUAL, _CLONE3[machine], if_false=1
+        ),  # then glibc takes clone, whose flags can be seen
+        _instruction(_RETURN, _ERROR | errno.ENOSYS),
+        _instruction(_IF_EQUAL, _CLONE[machine], if_false=4),
+        _instruction(_LOAD, _FIRST_ARGUMENT),
+        _instruction(_IF_ANY_BIT, _CLONE_THREAD, if_true=1),
+        refuse,
+        allow,
+        _instruction(_IF_EQUAL, _PRCTL[machine], if_false=3),
+        _instruction(_LOAD, _FIRST_ARGUMENT),
+        _instruction(_IF_EQUAL, _PR_SET_PDEATHSIG, if_false=1),  # it must die with its parent
+        refuse,
+        allow,
+    ]

@@ -1,0 +1,25 @@
+"""The first file that runs in a sandbox: start.py ROLE REQUEST_FD [CHANNEL_FD].
+
+The request is a JSON object; its `limits` hold from here on, its `packages` is a folder to import from.
+"""
+
+import importlib
+import json
+import os
+import sys
+
+
+def main() -> None:
+    role, request_fd, *channel_fd = sys.argv[1:]
+    above, package = os.path.split(os.path.dirname(os.path.abspath(__file__)))
+    sys.path.append(above)  # this folder stands alone in a sandbox, where there is no rlkit
+    confine = importlib.import_module(f"{package}.confine").confine
+    run = importlib.import_module(f"{package}.{role}").run
+    with open(int(request_fd), encoding="utf-8") as file:
+        request = json.load(file)
+    sys.path[-1] = request["packages"]
+    confine(request["limits"])
+    run(request, *map(int, channel_fd))
+
+
+main()
