@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rlkit.evaluate.benchmark import Benchmark
     from rlkit.evaluate.plan import Settings, Task
 
-WIDTH = 130  # of the table where the terminal is narrower, or there is none
+WIDTH = 150  # of the table where the terminal is narrower, or there is none
 NO_OUT = "out is missing: completions are kept there, and a killed evaluation goes on from it; give --out DIR"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rlkit.evaluate.benchmark import Kind
 from rlkit.verify.answers import find_answer
+from rlkit.verify.code import last_code_block
 from rlkit.verify.equivalence import equivalent_groups
 
 
@@ -12,7 +13,7 @@ def read_answer(kind: Kind, text: str) -> str | None:
     if kind == "math":
         return find_answer(text)
     if kind == "code":
-        return _code(text)
+        return last_code_block(text).strip() or None
     return text.strip() or None
 
 
@@ -20,8 +21,3 @@ def answer_groups(kind: Kind, answers: Sequence[str | None]) -> list[int]:
     """A number for each answer of one problem, the same for equivalent ones; -1 for none, and for all that is
     not "math"."""
     return equivalent_groups(answers) if kind == "math" else [-1] * len(answers)
-
-
-def _code(text: str) -> str | None:
-    _, mark, block = text.rpartition("```python\n")
-    return (block.partition("```")[0] if mark else text).strip() or None

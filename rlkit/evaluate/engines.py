@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
-from transformers import GenerationConfig
+from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from rlkit.evaluate.models import is_adapter, load_model, load_tokenizer
 
@@ -141,7 +141,7 @@ class TransformersEngine:
             input_ids=_rows([[pad] * (width - len(ids)) + ids for ids in batch], self.model),
             attention_mask=_rows([[0] * (width - len(ids)) + [1] * len(ids) for ids in batch], self.model),
             max_new_tokens=min(sampling.max_new_tokens, room),
-            **({"stop_strings": list(sampling.stop), "tokenizer": self.tokenizer} if sampling.stop else {}),
+            stopping_criteria=StoppingCriteriaList([_Stops(self.tokenizer, sampling.stop, width)]),
         )
         eos_ids = set(config.eos_token_id or [])
         for ids in output[:, width:].tolist():
@@ -152,6 +152,23 @@ class TransformersEngine:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+class _Stops(StoppingCriteria):
+    """True of each row that has come to a stop text. transformers' own `stop_strings` takes the vocabulary
+    apart, which fails for tokenizers without a token for every letter."""
+
+    def __init__(self, tokenizer: Any, stop: Sequence[str], width: int):
+        self.tokenizer, self.stop, self.width = tokenizer, stop, width
+        self.tail = max(map(len, stop), default=0) + 4  # tokens that a stop text reaches over, and more
+
+    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+        if not self.stop:
+            return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+        tails = input_ids[:, max(self.width, input_ids.shape[1] - self.tail) :]
+        texts = self.tokenizer.batch_decode(tails, skip_special_tokens=True)
+        stopped = [_first_stop(text, self.stop) is not None for text in texts]
+        return torch.tensor(stopped, device=input_ids.device)
 
 
 def _generation_config(own: GenerationConfig, tokenizer: Any, sampling: Sampling) -> GenerationConfig:

@@ -50,7 +50,9 @@ def write_report(out: Path) -> list[dict[str, Any]]:
 
 def to_table(records: Sequence[Record]) -> Table:
     """The table for a terminal."""
-    table = Table(*COLUMNS, title=_title(records))
+    table = Table(title=_title(records))
+    for column in COLUMNS:
+        table.add_column(column, no_wrap=True)
     for record in records:
         table.add_row(*_cells(record))
     return table
