@@ -102,12 +102,15 @@ def make_task(benchmark: Benchmark, data: Path | None = None, limit: int | None 
     """
     reward = load_reward(benchmark.reward)
     problems = load_problems(benchmark, data, limit)
-    asked = [reward_row(problem, make_prompt(benchmark, problem, chat=False)) for problem in problems[:4]]
-    try:
-        check_reward(reward, asked)
-    except ValueError as error:
-        raise ValueError(f"benchmark {benchmark.name}: {error}") from error
-    return Task(benchmark, problems, reward)
+    errors = []
+    for chat in (True, False):  # completions are messages or text; a reward may take only one of them
+        asked = [reward_row(problem, make_prompt(benchmark, problem, chat)) for problem in problems[:4]]
+        try:
+            check_reward(reward, asked)
+            return Task(benchmark, problems, reward)
+        except ValueError as error:
+            errors.append(error)
+    raise ValueError(f"benchmark {benchmark.name}: {errors[0]}") from errors[0]
 
 
 def make_plan(task: Task, tokenizer: Any, settings: Settings) -> Plan:

@@ -1,4 +1,4 @@
-"""An evaluation for test_run.py that kills itself in chunk KILL_AT: killed_eval.py MODEL OUT [KILL_AT]
+"""An evaluation for test_run.py that kills itself in chunk KILL_AT: killed_eval.py MODEL OUT KILL_AT
 
 At a fraction such as 2.5 it has also written half of the rows of chunk 2.
 """
@@ -39,7 +39,7 @@ def kill():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(model: str, out: str, kill_at: str = "99") -> None:
+def main(model: str, out: str, kill_at: str) -> None:
     torch.set_num_threads(1)
     calls = 0
 
@@ -63,7 +63,6 @@ def main(model: str, out: str, kill_at: str = "99") -> None:
 
     store._append = torn_append
     evaluate([model], [make_task(Path(out).parent, reward)], SETTINGS, Path(out))
-    print(calls)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,12 @@ REWARD = """
 def reward(completions, answer, **_):
     texts = [c if isinstance(c, str) else c[0]["content"] for c in completions]
     return [float(text[:1] == gold) for text, gold in zip(texts, answer, strict=True)]
+
+def needs_gold(completions, gold, **_):
+    return [1.0] * len(completions)
+
+def messages_only(completions, answer, **_):
+    return [float(completion[0]["content"][:1] == gold) for completion, gold in zip(completions, answer)]
 """
 
 
@@ -69,6 +75,12 @@ def test_own_rows_with_an_own_reward_leave_nothing_without_out(command, checkpoi
     assert [path for path in sorted(folder.rglob("*")) if "__pycache__" not in str(path)] == before
 
 
+def test_a_reward_may_take_messages_only(command, checkpoint, folder):
+    words = (checkpoint, "--dataset", folder / "rows.jsonl", "--reward", f"{folder}/grader.py:messages_only")
+    code, out, err = command(*words, "--max-new-tokens", 4)
+    assert code == 0 and "8 problems x 1 samples" in out, err
+
+
 BENCHMARK = ("--benchmarks", "{folder}/digits.yaml", "--out", "{folder}/out")
 ROWS = ("--dataset", "{folder}/rows.jsonl", "--reward", "{folder}/grader.py:reward")
 
@@ -108,6 +120,10 @@ ROWS = ("--dataset", "{folder}/rows.jsonl", "--reward", "{folder}/grader.py:rewa
             "engine ('sglang') must be one of transformers, vllm",
         ),
         (("{model}", *BENCHMARK, "--prompt", "raw"), "prompt ('raw') must be auto, chat or plain"),
+        (
+            ("{model}", "--dataset", "{folder}/rows.jsonl", "--reward", "{folder}/grader.py:needs_gold"),
+            "benchmark rows: reward 'needs_gold' raised TypeError",
+        ),
         (("{model}", *BENCHMARK, "--temperature", "-1"), "temperature (-1.0) must be at least 0"),
         (
             ("{model}", *ROWS, "--prompt-column", "q"),

@@ -150,7 +150,7 @@ def test_a_benchmark_of_ones_own_in_yaml(tmp_path):
     write(tmp_path / "rows.jsonl", [{"q": "1+1", "a": "2"}])
     (tmp_path / "mine.yaml").write_text(
         "data: rows.jsonl\nquestion: '{q}'\ncolumns: {answer: a}\nreward: grader.py:reward\n"
-        "kind: math\nexamples: [['0+1', ' 1']]\nstop: ['\\n']\nmax_new_tokens: 8\n"
+        "kind: math\nexamples: [['0+1', ' 1']]\nstop: [\"\\n\"]\nmax_new_tokens: 8\n"
     )
     benchmark = find_benchmark(str(tmp_path / "mine.yaml"))
     assert (benchmark.name, benchmark.max_new_tokens, benchmark.stop) == ("mine", 8, ("\n",))

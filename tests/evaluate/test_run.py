@@ -26,10 +26,11 @@ def task(tmp_path_factory):
     return make_task(tmp_path_factory.mktemp("data"), first_digit)
 
 
-def in_its_process(checkpoint, out, *words):
+def run_until_killed(checkpoint, out, kill_at):
     script = Path(__file__).parent / "killed_eval.py"
-    command = [sys.executable, str(script), str(checkpoint), str(out), *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    command = [sys.executable, str(script), str(checkpoint), str(out), kill_at]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == -signal.SIGKILL, done.stderr
 
 
 def numbers(folder):
@@ -63,10 +64,15 @@ def test_numbers_agree_with_the_rows(checkpoint, task, tmp_path):
 )
 def test_a_killed_evaluation_goes_on_as_if_undisturbed(checkpoint, task, tmp_path, kill_at):
     (whole,) = evaluate([str(checkpoint)], [task], SETTINGS, tmp_path / "whole")
-    assert in_its_process(checkpoint, tmp_path / "killed", kill_at).returncode == -signal.SIGKILL
-    done = in_its_process(checkpoint, tmp_path / "killed")
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) == 4 - int(float(kill_at))  # of 4 chunks, the whole ones are not sampled again
+    run_until_killed(checkpoint, tmp_path / "killed", kill_at)
+    calls = []
+
+    def reward(**columns):
+        calls.append(columns)
+        return first_digit(**columns)
+
+    evaluate([str(checkpoint)], [replace(task, reward=reward)], SETTINGS, tmp_path / "killed")
+    assert len(calls) == 4 - int(float(kill_at))  # of 4 chunks, the whole ones are not sampled again
     killed = tmp_path / "killed" / "checkpoint-5" / "sums"
     for name in FILES:
         assert (killed / name).read_bytes() == (whole.folder / name).read_bytes()

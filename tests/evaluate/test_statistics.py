@@ -132,15 +132,17 @@ def test_wilson_covers(rate):
     assert 0.92 < covered < 0.99
 
 
-@pytest.mark.parametrize(("num_problems", "lowest", "highest"), [(30, 0.89, 0.95), (200, 0.93, 0.97)])
+@pytest.mark.parametrize(
+    ("num_problems", "lowest", "highest"), [(10, 0.82, 0.89), (30, 0.91, 0.955), (200, 0.935, 0.965)]
+)
 def test_the_bootstrap_covers(num_problems, lowest, highest):
-    """Problems of all difficulties, 4 samples each; with few problems the interval is a little narrow."""
+    """4 samples of problems that are mostly hard, 1 of 6 right; with few problems the interval is narrow."""
     rng = np.random.default_rng(1)
     covered = []
-    for seed in range(600):
-        rates = rng.beta(0.5, 0.5, size=num_problems)
+    for seed in range(2000):
+        rates = rng.beta(0.3, 1.5, size=num_problems)
         low, high = bootstrap_interval(rng.binomial(4, rates) / 4, seed)
-        covered.append(low <= 0.5 <= high)
+        covered.append(low <= 1 / 6 <= high)
     assert lowest < np.mean(covered) < highest
 
 
