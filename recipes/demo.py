@@ -20,7 +20,6 @@ from rich.table import Table
 from rlkit.arena.compare import train
 from rlkit.arena.plan import Comparison
 from rlkit.budget import AXES, Budget
-from rlkit.checkpoint import last_checkpoint
 from rlkit.report.curves import Curve
 from rlkit.report.figure import plot_curves
 
@@ -114,14 +113,15 @@ def cost_text(curve: Curve, target: float, axis: str) -> str:
 
 
 def next_commands(arguments: argparse.Namespace, comparison: Comparison, picture: Path) -> str:
-    checkpoint = last_checkpoint(comparison.runs()[-1].folder)
+    folder = comparison.runs()[-1].folder
     return f"""Picture: {picture}
 Next:
   several seeds        .venv/bin/rlkit compare recipes/configs/addition.yaml --curricula uniform,pcl,dapo \\
                          --seeds 5 --budget rollouts=10000
   go on for longer     scripts/demo --steps {2 * arguments.steps}
-  evaluate             .venv/bin/rlkit eval {checkpoint} --dataset {arguments.out}/heldout.jsonl \\
-                         --reward recipes/addition.py:reward --num-samples 4 --max-new-tokens 10
+  evaluate             .venv/bin/rlkit eval {folder}/checkpoint-* --samples 8 \\
+                         --benchmarks recipes/benchmarks/addition.yaml \\
+                         --data addition={arguments.out}/heldout.jsonl --out {arguments.out}/eval
   use your own model   .venv/bin/accelerate launch recipes/grpo.py \\
                          --config recipes/configs/gsm8k_qwen2.5_0.5b.yaml"""
 

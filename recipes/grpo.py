@@ -29,6 +29,9 @@ from rlkit.arguments import parse_arguments
 from rlkit.checkpoint import AUTO, check_output_dir, find_checkpoint, resume_setting
 from rlkit.curriculum.presets import resolve_config
 from rlkit.data import read_rows, to_prompt_rows
+from rlkit.evaluate.benchmarks import data_files, find_benchmark
+from rlkit.evaluate.plan import Task, make_task
+from rlkit.hosts.benchmarks import BenchmarkCallback
 from rlkit.hosts.saving import SavingError
 from rlkit.hosts.watch import NothingGradedError
 from rlkit.verify.load import load_reward
@@ -68,6 +71,21 @@ class RecipeArguments:
             "none; or a checkpoint's folder."
         },
     )
+    eval_benchmarks: str | None = field(
+        default=None,
+        metadata={"help": "Benchmarks run during the training, as of `rlkit eval`: gsm8k,math500,my.yaml."},
+    )
+    eval_benchmark_steps: int = field(default=100, metadata={"help": "Optimizer steps between them."})
+    eval_benchmark_samples: int = field(default=1, metadata={"help": "Completions a problem."})
+    eval_benchmark_limit: int | None = field(
+        default=None, metadata={"help": "Only the first problems of each."}
+    )
+    eval_benchmark_tokens: int | None = field(
+        default=None, metadata={"help": "Most tokens of a completion. Default: max_completion_length."}
+    )
+    eval_data: list[str] = field(
+        default_factory=list, metadata={"help": "NAME=FILE: a local copy of a benchmark's rows."}
+    )
 
 
 def main() -> None:
@@ -86,6 +104,7 @@ def main() -> None:
     for reward in rewards:
         check_reward(reward, rows)
     held_out, pool = rows[: recipe.num_eval], rows[recipe.num_eval :]
+    tasks = load_benchmarks(recipe)
 
     training.model_init_kwargs = {**model_arguments(model), **(training.model_init_kwargs or {})}
     trainer = CurriculumGRPOTrainer(
@@ -97,6 +116,16 @@ def main() -> None:
         peft_config=get_peft_config(model),
         curriculum=settings,
     )
+    if tasks:
+        benchmarks = BenchmarkCallback(
+            trainer,
+            tasks,
+            recipe.eval_benchmark_steps,
+            recipe.eval_benchmark_samples,
+            max_new_tokens=recipe.eval_benchmark_tokens,
+            seed=training.seed,
+        )
+        trainer.add_callback(benchmarks)
     if trainer.accelerator.is_main_process:
         write_config(Path(training.output_dir), recipe, training, model, curriculum)
     try:
@@ -121,6 +150,19 @@ def load_rows(recipe: RecipeArguments) -> list[dict[str, Any]]:
     if rows and "prompt" in rows[0]:
         return rows
     return to_prompt_rows(rows, recipe.prompt_column, recipe.system_prompt, recipe.instruction)
+
+
+def load_benchmarks(recipe: RecipeArguments) -> list[Task]:
+    """The benchmarks to run during the training, with their problems; none where none is named."""
+    if recipe.eval_benchmarks is None:
+        return []
+    if recipe.eval_benchmark_steps < 1:
+        raise ValueError(f"eval_benchmark_steps ({recipe.eval_benchmark_steps}) must be at least 1")
+    chosen = [find_benchmark(name.strip()) for name in recipe.eval_benchmarks.split(",")]
+    files = data_files(recipe.eval_data, [benchmark.name for benchmark in chosen])
+    return [
+        make_task(benchmark, files.get(benchmark.name), recipe.eval_benchmark_limit) for benchmark in chosen
+    ]
 
 
 def with_accepted_golds(rows: list[dict[str, Any]], reward: Any, gold_column: str) -> list[dict[str, Any]]:

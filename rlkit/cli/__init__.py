@@ -5,6 +5,7 @@ import typer
 from rlkit.cli.compare import compare
 from rlkit.cli.evaluate import evaluate
 from rlkit.cli.grade import grade
+from rlkit.cli.score import score
 from rlkit.cli.simulate import presets, simulate
 from rlkit.cli.tasks import tasks
 
@@ -22,6 +23,7 @@ app.command()(compare)
 app.command("eval")(evaluate)
 app.command()(tasks)
 app.command()(grade)
+app.command()(score)
 
 
 def main() -> None:

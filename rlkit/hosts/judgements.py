@@ -137,18 +137,18 @@ def judgement_loss(trainer: Any, model: nn.Module, lessons: Lessons) -> torch.Te
 def _judging(trainer: Any, max_tokens: int) -> Iterator[None]:
     """TRL's generation with a limit of its own, and without the tools and formats of the rollouts."""
     with ExitStack() as stack:
-        stack.enter_context(_replaced(trainer, tools=None, environment_factories=None))
+        stack.enter_context(replaced(trainer, tools=None, environment_factories=None))
         if trainer.use_vllm:
             engine = trainer.vllm_generation
             settings = {"max_completion_length": max_tokens, "structured_outputs_regex": None}
-            stack.enter_context(_replaced(engine, **settings))
+            stack.enter_context(replaced(engine, **settings))
         else:
-            stack.enter_context(_replaced(trainer.generation_config, max_new_tokens=max_tokens))
+            stack.enter_context(replaced(trainer.generation_config, max_new_tokens=max_tokens))
         yield
 
 
 @contextmanager
-def _replaced(owner: Any, **attributes: Any) -> Iterator[None]:
+def replaced(owner: Any, **attributes: Any) -> Iterator[None]:
     """Attributes with other values for a while."""
     before = {name: getattr(owner, name) for name in attributes}
     try:

@@ -51,12 +51,32 @@ def test_replayed_completions_have_the_ratio_to_their_own_policy(tmp_path):
         assert difference > 1e-2 if is_stale else difference < FRESH
 
 
+@pytest.mark.parametrize("words", [[], ["--peft"]])
+def test_benchmarks_run_on_the_trainers_vllm_and_leave_it_in_step(tmp_path, words):
+    """Sampled with settings of their own; then the training goes on with its own, and with fresh weights."""
+    rows = [json.dumps({"question": f"{number:03d}="}) for number in range(20)]
+    (tmp_path / "digits.jsonl").write_text("\n".join(rows))
+    command = script_command(tmp_path / "run", "--benchmark", str(tmp_path / "digits.jsonl"), *words)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    logged, differences = map(json.loads, done.stdout.splitlines()[-2:])
+    assert max(differences) < FRESH
+    assert [row["step"] for row in logged] == [2, 4]
+    for row in logged:
+        assert 3 < row["eval_digits/tokens"] <= 6, "longer than the rollouts' 3"
+        assert row["eval_digits/pass@4"] >= row["eval_digits/accuracy"] > 0
+        assert row["eval_digits/truncated"] < 1
+
+
 def run_in_its_process(folder, *words) -> list[float]:
     """The greatest difference, a step each, of the trainer's logprobs and the sampler's."""
-    script = Path(__file__).parent / "vllm_run.py"
-    command = [sys.executable, str(script), str(folder), *words]
+    command = script_command(folder, *words)
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     differences = json.loads(done.stdout.splitlines()[-1])
     assert len(differences) == 4
     return differences
+
+
+def script_command(folder, *words) -> list[str]:
+    return [sys.executable, str(Path(__file__).parent / "vllm_run.py"), str(folder), *words]

@@ -1,8 +1,9 @@
 """A process of its own for `test_trl_vllm.py`: TRL's colocate mode leaves a port and variables behind.
 
-    python vllm_run.py RUN_FOLDER [--peft] [--judge]
+    python vllm_run.py RUN_FOLDER [--peft] [--curriculum NAME] [--benchmark FILE]
 
-Prints the greatest difference between vLLM's and the policy's log-probabilities at each step, as a JSON list.
+Prints the greatest difference between vLLM's and the policy's log-probabilities at each step, as a JSON list;
+with a benchmark, on the line before, what it logged.
 """
 
 import argparse
@@ -27,6 +28,9 @@ from tiny_trl import make_args
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer
+from rlkit.evaluate.benchmark import Benchmark
+from rlkit.evaluate.plan import make_task
+from rlkit.hosts.benchmarks import BenchmarkCallback
 
 
 def leave_unpacked(layer, remove_weight=False):
@@ -62,6 +66,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--peft", action="store_true")
     parser.add_argument("--curriculum", default="dapo")
+    parser.add_argument("--benchmark")
     arguments = parser.parse_args()
     curriculum = CurriculumConfig(arguments.curriculum)
     if arguments.curriculum == "metis":
@@ -87,7 +92,22 @@ def main() -> None:
         peft_config=LoraConfig(target_modules=["q_proj", "v_proj"], r=4) if arguments.peft else None,
         curriculum=curriculum,
     )
+    if arguments.benchmark:
+        benchmark = Benchmark(
+            name="digits",
+            reward=f"{__file__}:even_length",
+            question="{question}",
+            data=arguments.benchmark,
+            stop=("7",),
+        )
+        callback = BenchmarkCallback(
+            trainer, [make_task(benchmark)], 2, num_samples=4, max_new_tokens=6, prompt_form="plain"
+        )
+        trainer.add_callback(callback)
     trainer.train()
+    if arguments.benchmark:
+        logged = [row for row in trainer.state.log_history if "eval_digits/accuracy" in row]
+        print(json.dumps(logged))
     name = "sampling/sampling_logp_difference/max"
     print(json.dumps([row[name] for row in trainer.state.log_history if name in row]))
 

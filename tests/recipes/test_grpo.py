@@ -1,17 +1,21 @@
 """Guards the main recipe: a real launch on CPU from the shipped config, and errors before a model loads."""
 
+import dataclasses
 import json
 import os
 import runpy
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from trl import GRPOConfig, ModelConfig
 
+from rlkit import CurriculumConfig
 from rlkit.ledger import read_ledger
 
 REPOSITORY = Path(__file__).parents[2]
@@ -163,6 +167,9 @@ def test_shipped_recipe_trains_and_resumes_on_cpu(tmp_path, monkeypatch, model_p
         ({"gold_column": "solution"}, "gold column 'solution' is not in the data"),
         ({"fill": "pad"}, "fill ('pad') must be one of top_up, shrink, error"),
         ({"dataset_name": "openai/gsm8k"}, "set exactly one of them"),
+        ({"eval_benchmarks": "gsm8k,gsm9k"}, "benchmark 'gsm9k' is unknown; there are gsm8k, math500"),
+        ({"eval_benchmarks": "gsm8k", "eval_data": ["gsm=x"]}, "data (gsm=x): 'gsm' is not among the"),
+        ({"eval_benchmarks": "gsm8k", "eval_benchmark_steps": 0}, "eval_benchmark_steps (0) must be"),
         ({"per_device_train_batch_size": 64}, "the pool has 6 prompts, fewer than the 32 of one batch"),
     ],
 )
@@ -195,6 +202,37 @@ def test_golds_that_the_reward_does_not_accept_are_dropped_or_refused(tmp_path, 
     data.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     with pytest.raises(ValueError, match="more than half"):
         run_here(config, monkeypatch)
+
+
+@pytest.mark.slow
+def test_benchmarks_run_during_the_training(tmp_path, model_path, data_path):
+    config = on_cpu(
+        tmp_path,
+        dataset_path=str(data_path),
+        model_name_or_path=str(model_path),
+        eval_benchmarks="gsm8k",
+        eval_benchmark_steps=1,
+        eval_benchmark_limit=5,
+        eval_data=[f"gsm8k={data_path}"],
+        save_steps=2,
+    )
+    done = launch(config)
+    assert done.returncode == 0, done.stderr[-3000:]
+    state = json.loads((tmp_path / "run" / "checkpoint-2" / "trainer_state.json").read_text())
+    logged = [row for row in state["log_history"] if "eval_gsm8k/accuracy" in row]
+    assert [row["step"] for row in logged] == [0, 1, 2], "the shipped file sets eval_on_start"
+    assert all(0 < row["eval_gsm8k/tokens"] <= 8 for row in logged)
+
+
+def test_no_setting_of_ours_has_the_name_of_another():
+    ours = runpy.run_path(str(REPOSITORY / "recipes" / "grpo.py"))["RecipeArguments"]
+    names = [
+        field.name for kind in (ours, CurriculumConfig, GRPOConfig) for field in dataclasses.fields(kind)
+    ]
+    assert [name for name, count in Counter(names).items() if count > 1] == []
+    assert not {field.name for field in dataclasses.fields(ours)} & {
+        field.name for field in dataclasses.fields(ModelConfig)
+    }
 
 
 @pytest.mark.slow
