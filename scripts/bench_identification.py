@@ -4,9 +4,9 @@
     python scripts/bench_identification.py --size 0.5B --engine vllm        on a GPU
 
 Both use the same model on the same machine in one process. The value model has learned from the batches of a
-short training with `pcl` before; its time is one selection: a prefill of every prompt, the head, the choice.
-Rolling out takes 8 completions of each prompt and keeps those whose mean lies in 0.25 to 0.75. Completions all
-have the full length. Beside the time stands how many of the chosen prompts really lie there (their chance is
+short training with `pcl`; its time is one selection: a prefill of every prompt, the head, the choice. Rolling
+out takes 8 completions of each prompt and keeps those whose mean lies in 0.25 to 0.75. All completions have
+the full length. Beside the time stands how many of the chosen prompts really lie there (their chance is
 known), against the share in the pool.
 """
 

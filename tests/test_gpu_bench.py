@@ -44,3 +44,15 @@ def test_without_a_gpu_it_says_so(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2 and "no CUDA device; --small" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_the_comparison_in_small(tmp_path):
+    pytest.importorskip("reasoning_gym")
+    script = SCRIPT.with_name("gpu_compare.py")
+    command = [sys.executable, str(script), "--small", "--seeds", "1", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr[-2000:]
+    summary = json.loads((tmp_path / "runs" / "summary.json").read_text())
+    assert "uniform" in json.dumps(summary) and "rlkit" in json.dumps(summary)
+    assert (tmp_path / "runs" / "curves.png").stat().st_size > 10_000
