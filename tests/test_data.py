@@ -22,7 +22,7 @@ def test_every_format_gives_the_same_rows(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("rows.csv", "a,b", "must be one of .jsonl, .json, .parquet; its suffix is '.csv'"),
+        ("rows.csv", "a,b", "must be one of .jsonl, .jsonl.gz, .json, .parquet; its suffix is '.csv'"),
         ("rows.jsonl", "", "holds no rows"),
         ("rows.jsonl", '{"a": 1}\n{"a": ', "line 2: not JSON"),
         ("rows.jsonl", "[1, 2]", "line 1: must be an object .* not list"),
