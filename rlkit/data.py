@@ -2,13 +2,17 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 
 def read_rows(path: str | Path) -> list[dict[str, Any]]:
-    """The rows of a .jsonl, .jsonl.gz, .json (a list of objects) or .parquet file, or a ValueError."""
+    """The rows of a .jsonl, .jsonl.gz, .json (a list of objects) or .parquet file.
+
+    A ValueError says what is wrong with the file, and in which line.
+    """
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"data file {path} does not exist (relative paths start at {Path.cwd()})")
@@ -18,12 +22,13 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
         ".json": _read_json,
         ".parquet": _read_parquet,
     }
-    read = next((read for suffix, read in readers.items() if path.name.endswith(suffix)), None)
-    if read is None:
-        raise ValueError(
-            f"data file {path} must be one of {', '.join(readers)}; its suffix is {path.suffix!r}"
-        )
-    rows = read(path)
+    suffix = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
+    if suffix not in readers:
+        raise ValueError(f"data file {path} must be one of {', '.join(readers)}; its suffix is {suffix!r}")
+    try:
+        rows = readers[suffix](path)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 text: {error}") from error
     if not rows:
         raise ValueError(f"data file {path} holds no rows")
     return rows
@@ -61,14 +66,13 @@ def to_prompt_rows(
 
 def _read_jsonl(path: Path) -> list[dict[str, Any]]:
     rows = []
-    with (
-        gzip.open(path, "rt", encoding="utf-8")
-        if path.suffix == ".gz"
-        else path.open(encoding="utf-8") as file
-    ):
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                rows.append(_parse_object(line, f"{path}, line {number}"))
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    rows.append(_parse_object(line, f"{path}, line {number}"))
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path}: not a whole gzip file: {error}") from error
     return rows
 
 

@@ -1,5 +1,6 @@
 """Guards reading data files and making prompts: what comes out, and what is said of bad files."""
 
+import gzip
 import json
 
 import pyarrow as pa
@@ -15,7 +16,8 @@ def test_every_format_gives_the_same_rows(tmp_path):
     (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in ROWS) + "\n\n")
     (tmp_path / "rows.json").write_text(json.dumps(ROWS))
     pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "rows.parquet")
-    for suffix in ("jsonl", "json", "parquet"):
+    (tmp_path / "rows.jsonl.gz").write_bytes(gzip.compress((tmp_path / "rows.jsonl").read_bytes()))
+    for suffix in ("jsonl", "jsonl.gz", "json", "parquet"):
         assert read_rows(tmp_path / f"rows.{suffix}") == ROWS
 
 
@@ -29,12 +31,24 @@ def test_every_format_gives_the_same_rows(tmp_path):
         ("rows.json", '{"a": 1}\n{"a": 2}', "one object a line, name it .jsonl"),
         ("rows.json", '{"a": 1}', "must hold a list of objects"),
         ("rows.parquet", "nonsense", "not a Parquet file"),
+        ("rows.jsonl.gz", "nonsense", "not a whole gzip file"),
+        ("rows.csv.gz", "a,b", "its suffix is '.csv.gz'"),
     ],
 )
 def test_bad_files_are_named(tmp_path, name, content, message):
     (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=rf"{name}.*{message}"):
         read_rows(tmp_path / name)
+
+
+def test_a_file_that_is_cut_or_is_not_text_is_named(tmp_path):
+    packed = gzip.compress(json.dumps(ROWS[0]).encode() * 100)
+    (tmp_path / "cut.jsonl.gz").write_bytes(packed[: len(packed) // 2])
+    (tmp_path / "latin.jsonl").write_bytes('{"a": "\u00e9"}'.encode("latin-1"))
+    with pytest.raises(ValueError, match=r"cut\.jsonl\.gz: not a whole gzip file"):
+        read_rows(tmp_path / "cut.jsonl.gz")
+    with pytest.raises(ValueError, match=r"latin\.jsonl: not UTF-8 text"):
+        read_rows(tmp_path / "latin.jsonl")
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -1,14 +1,12 @@
 """Guards the rewards that users copy: tables of gold, completion, expected; hostile completions."""
 
-import threading
 import time
 
 import pytest
 
 from rewards.exact_integer import exact_integer
 from rewards.format import format as box_format
-from rewards.math_answer import accuracy
-from rlkit.verify import equivalence
+from rewards.math_answer import accuracy, boxed_accuracy, hash_accuracy, number_accuracy
 
 MATH_TABLE = [
     ("1/2", r"so \boxed{0.5}", 1.0),
@@ -74,6 +72,30 @@ def test_accuracy(gold, completion, expected):
     assert accuracy([completion], answer=[gold]) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (["3", r"\frac{1}{2}"], 1.0),
+        ([3, None, 0.5], 1.0),
+        (["3", "4"], 0.0),
+        (["3, 0.5"], 0.0),
+        ([None, ""], None),
+        ([], None),
+    ],
+)
+def test_any_of_several_golds_counts(answer, expected):
+    completions = [r"\boxed{1/2}", "7"]
+    assert accuracy(completions, answer=[answer, "7"]) == [expected, 1.0]
+
+
+def test_forms_of_accuracy():
+    text = "\\boxed{1/2}\n#### 4/8\nwhich is 50 of a 100"
+    rewards = (accuracy, boxed_accuracy, hash_accuracy, number_accuracy)
+    assert [reward([text], answer=["0.5"]) for reward in rewards] == [[1.0], [1.0], [1.0], [0.0]]
+    assert [reward([text], answer=["100"]) for reward in rewards] == [[0.0], [0.0], [0.0], [1.0]]
+    assert [reward(["so 0.5"], answer=["0.5"]) for reward in rewards] == [[1.0], [0.0], [0.0], [1.0]]
+
+
 @pytest.mark.parametrize(("gold", "completion", "expected"), INTEGER_TABLE)
 def test_exact_integer(gold, completion, expected):
     assert exact_integer([completion], answer=[gold]) == [expected]
@@ -101,36 +123,3 @@ def test_hostile_completions_cost_little(reward, name):
     start = time.perf_counter()
     assert reward([CHEAP_HOSTILE[name]], answer=["42"]) == [0.0]
     assert time.perf_counter() - start < 3
-
-
-@pytest.mark.parametrize(
-    "completion", [r"\boxed{9^{9^{9^9}}}", r"\boxed{9^{9^{9^9}} - 9^{9^{9^9}} + 42}", r"\boxed{99999999!}"]
-)
-def test_endless_arithmetic_is_wrong_and_the_next_answer_is_graded(monkeypatch, completion):
-    monkeypatch.setattr(equivalence, "SECONDS_PER_ANSWER", 0.5)
-    start = time.perf_counter()
-    assert accuracy([completion, r"\boxed{84/2}"], answer=["42", "42"]) == [0.0, 1.0]
-    assert time.perf_counter() - start < 10
-
-
-def test_accuracy_works_from_other_threads():
-    results = {}
-
-    def score(i):
-        results[i] = accuracy([rf"\boxed{{{i}/2}}"] * 5, answer=[f"{i / 2}"] * 5)
-
-    threads = [threading.Thread(target=score, args=(i,)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
-    assert results == {i: [1.0] * 5 for i in range(4)}
-
-
-def test_a_dead_worker_is_replaced():
-    assert accuracy([r"\boxed{2/4}"], answer=["1/2"]) == [1.0]
-    process = equivalence.WORKER._process
-    assert process is not None
-    process.kill()
-    process.wait()
-    assert accuracy([r"\boxed{3/6}"], answer=["1/2"]) == [1.0]

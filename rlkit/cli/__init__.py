@@ -4,6 +4,7 @@ import typer
 
 from rlkit.cli.compare import compare
 from rlkit.cli.evaluate import evaluate
+from rlkit.cli.grade import grade
 from rlkit.cli.simulate import presets, simulate
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_show_locals=False)
@@ -18,6 +19,7 @@ app.command()(presets)
 app.command()(simulate)
 app.command()(compare)
 app.command("eval")(evaluate)
+app.command()(grade)
 
 
 def main() -> None:

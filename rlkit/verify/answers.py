@@ -22,7 +22,7 @@ _EXPRESSION = re.compile(
     rf"|(?P<number>{_NUMBER.pattern}(?:[eE][-+]?\d++)?+(?:/\d++)?+(?:\s?\\?%)?+)(?!\s*[-+*/^=]\s*[\d(])",
     re.ASCII | re.DOTALL,
 )
-_WORD_OR_LINE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}|\n")
+_WORD_OR_LINE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}|\n")
 _ANNOUNCED = re.compile(r"\banswers?\b[^.\n=:]{0,60}?(?:\bis\b|\bare\b|[:=])", re.IGNORECASE)
 
 
@@ -32,9 +32,9 @@ def find_answer(text: str, form: AnswerForm = "any") -> str | None:
     Args:
         text: a completion; of any length, as only a bounded part of it is looked at closely.
         form: "boxed": the content of the last `\boxed{}`. "hash": what follows the last `####` on its line,
-            as in GSM8K. "last_number": the last number, "1,234.5" or "-3". "any": the first of these that there
-            is: a box, a `####`, all of a text without words, the expression after "answer is" or "answer:",
-            the last formula or number.
+            as in GSM8K. "last_number": the last number, "1,234.5" or "-3". "any": the first of these that
+            there is: a box, a `####`, all of a text without words, the expression after "answer is" or
+            "answer:", the last formula or number.
 
     find_answer(r"\boxed{\frac{1}{2}}.") is r"\frac{1}{2}"; find_answer("2+2=4\n#### 4") is "4". A last box
     that is empty, not closed (a truncated text), or longer than MAX_ANSWER_CHARS is no answer, whatever

@@ -11,20 +11,24 @@ import json
 import os
 import queue
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 from rlkit.verify.answers import AnswerForm, find_answer, find_gold
 from rlkit.verify.literal import as_gold, normalize, same_as_written
 
 SECONDS_PER_ANSWER = 3.0
 SECONDS_TO_START = 60.0  # importing SymPy takes about two, and much longer on a busy machine
+PATIENCE = SECONDS_PER_ANSWER + 20.0  # with a worker that is asked a question
 MAX_WORKERS = 8
 
 Question = tuple[str, str]  # gold, candidate
+Reply = bool | None | Literal["killed"]  # None: the gold cannot be parsed; "killed": too slow, or a crash
 
 
 class MathWorker:
@@ -32,24 +36,22 @@ class MathWorker:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self.num_killed = 0
 
-    def ask(self, question: Question) -> bool | None:
-        """The worker's answer; False when it exceeds SECONDS_PER_ANSWER, or dies of the question."""
-        process = self._running()
-        # The worker keeps the limit itself; ours is for one that no longer runs at all.
-        reply = self._exchange(process, question, SECONDS_PER_ANSWER, SECONDS_PER_ANSWER + SECONDS_TO_START)
-        if reply is None:
+    def ask(self, question: Question) -> Reply:
+        """The worker's answer; "killed" when it exceeds SECONDS_PER_ANSWER, or dies of the question."""
+        for _ in range(2):  # where all of the worker dies or stops, the question may not have been the cause
+            # The worker keeps the limit itself; ours is for one that no longer runs.
+            reply = self._exchange(self._running(), question, SECONDS_PER_ANSWER, PATIENCE)
+            if reply is not None:
+                return json.loads(reply)
             self.close()
-        if reply is None or json.loads(reply) == "killed":
-            self.num_killed += 1
-            return False
-        return json.loads(reply)
+        return "killed"
 
     def close(self) -> None:
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)  # with the fork that answers
+                self._process.wait()
             self.forget()
 
     def forget(self) -> None:
@@ -112,7 +114,7 @@ class MathPool:
             worker.forget()
         self.start_afresh()
 
-    def ask(self, questions: Sequence[Question]) -> list[bool | None]:
+    def ask(self, questions: Sequence[Question]) -> list[Reply]:
         """The answers in order; threads wait for the workers, so that one slow question holds up one only."""
         num_threads = min(len(self.workers), len(questions))
         if num_threads < 2:
@@ -124,7 +126,7 @@ class MathPool:
         for worker in self.workers:
             worker.close()
 
-    def _ask(self, question: Question) -> bool | None:
+    def _ask(self, question: Question) -> Reply:
         worker = self._idle.get()
         try:
             return worker.ask(question)
@@ -144,7 +146,7 @@ os.register_at_fork(after_in_child=POOL.after_fork)
 
 
 def same_answer(gold: str, text: str, form: AnswerForm = "any") -> bool | None:
-    r"""Whether the answer that `text` states equals `gold`; None if `gold` holds no answer that can be parsed.
+    r"""Whether the answer that `text` states equals `gold`; None if `gold` holds no readable answer.
 
     same_answer("1/2", r"so \boxed{0.5}") is True. A text that states no answer in this form (`find_answer`)
     is wrong, and so is an answer that takes SymPy more than SECONDS_PER_ANSWER.
@@ -168,24 +170,35 @@ def equivalent_groups(answers: Sequence[str | None]) -> list[int]:
 
     Groups are numbered in order of first appearance: equivalent_groups(["1/2", None, "3", "0.5"]) is
     [0, -1, 1, 0]. An answer joins the first group whose first answer it equals. n different spellings take up
-    to n(n-1)/2 comparisons.
+    to n(n+1)/2 comparisons. An answer that takes SymPy too long is alone in its group.
     """
     spellings = [answer and normalize(answer) for answer in answers]
     distinct = list(dict.fromkeys(spelling for spelling in spellings if spelling))
-    same = _compare({(first, second) for i, first in enumerate(distinct) for second in distinct[i + 1 :]})
+    endless = _endless(distinct)
+    cheap = [spelling for spelling in distinct if spelling not in endless]
+    same = _compare({(first, second) for i, first in enumerate(cheap) for second in cheap[i + 1 :]})
     leaders: list[str] = []
     group_of: dict[str, int] = {}
     for spelling in distinct:
-        known = [i for i, leader in enumerate(leaders) if same[leader, spelling]]
+        known = [i for i, leader in enumerate(leaders) if same.get((leader, spelling))]
         if not known:
             leaders.append(spelling)
         group_of[spelling] = known[0] if known else len(leaders) - 1
     return [group_of[spelling] if spelling else -1 for spelling in spellings]
 
 
+def _endless(answers: Sequence[str]) -> set[str]:
+    """Those that cannot even be compared with 1 in time: each of their pairs would take the whole limit."""
+    asked = [answer for answer in answers if same_as_written(answer, "1") is None]
+    replies = POOL.ask([(as_gold(answer), "1") for answer in asked])
+    return {answer for answer, reply in zip(asked, replies, strict=True) if reply == "killed"}
+
+
 def _compare(pairs: set[Question]) -> dict[Question, bool | None]:
     """The result for each pair of normalized answers; the workers are asked what does not show at once."""
     results = {pair: same_as_written(*pair) for pair in pairs}
     open_pairs = sorted(pair for pair, result in results.items() if result is None)  # by gold: it is cached
-    asked = POOL.ask([(as_gold(gold), answer) for gold, answer in open_pairs])
-    return results | dict(zip(open_pairs, asked, strict=True))
+    replies = POOL.ask([(as_gold(gold), answer) for gold, answer in open_pairs])
+    for pair, reply in zip(open_pairs, replies, strict=True):
+        results[pair] = False if reply == "killed" else reply
+    return results

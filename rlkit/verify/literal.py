@@ -37,6 +37,8 @@ _REPLACEMENTS = tuple(
         (r"\\lbrace\b", r"\\{"),
         (r"\\rbrace\b", r"\\}"),
         (r"\\texttt\b", r"\\text"),
+        (r"^(-?\d+) (\d+)/(\d+)$", r"\1\\frac{\2}{\3}"),
+        (r"^\\\{\s*[a-z]\s*(?:\\mid|:|\|)\s*(.+)\\\}$", r"\1"),  # the set of all x with a relation
         (r"\s*\b(?:dollars?|USD|euros?)\b", ""),
         (r"^(-?[\d,.]+)e([-+]?\d{1,3})$", r"\1 \\times 10^{\2}"),
     )
@@ -47,7 +49,8 @@ _IN_BASE = re.compile(r"(-?[\dA-F]+)_(?:\{(\d+)\}|(\d+))", re.ASCII)
 _TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
 _SIZES = re.compile(r"\\(?:left|right)(?![A-Za-z])")
 _IDLE_SPACE = re.compile(r"\s+(?!\w)|(?<!\w)\s+")
-_WORDS = re.compile(r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*")  # shorter ones may be products of variables
+# A single shorter word may be a product of variables.
+_WORDS = re.compile(r"[A-Za-z]{4,}|[A-Za-z]{2,}(?:[ -][A-Za-z]{2,})+")
 
 
 def normalize(answer: str) -> str:
@@ -87,6 +90,8 @@ def same_as_written(gold: str, answer: str) -> bool | None:
             return True
         same_unit = (numbers[0][3] is None) == (numbers[1][3] is None)
         return False if same_unit and difference > TOLERANCE else None
+    if gold.startswith("\\{") and answer.startswith(("(", "[")) and answer.endswith((")", "]")):
+        return False  # a set is no tuple and no interval
     bases = _IN_BASE.fullmatch(gold), _IN_BASE.fullmatch(answer)
     if bases[0] and bases[1]:
         return bases[0].group(1) == bases[1].group(1) and _base(bases[0]) == _base(bases[1])
@@ -100,7 +105,7 @@ def as_gold(gold: str) -> str:
 
 def _plain(answer: str) -> str:
     """Without the marks of text and without the spaces that separate no words."""
-    return _IDLE_SPACE.sub("", _TEXT.sub(r"\1", _SIZES.sub("", answer)))
+    return _IDLE_SPACE.sub("", _TEXT.sub(r"\1", _SIZES.sub("", answer))).rstrip(".")
 
 
 def _decimal(number: re.Match[str]) -> Decimal:

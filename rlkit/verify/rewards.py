@@ -115,8 +115,8 @@ def check_reward(reward: Reward, rows: Iterable[Row]) -> None:
 def check_golds(reward: Reward, rows: Sequence[Row], gold_column: str = "answer") -> list[int]:
     r"""Positions of the rows whose own gold answer gets a reward below 1 when it is given as the completion.
 
-    The gold is tried as it is, then as `\boxed{gold}`. Training on such rows would punish right answers: drop
-    them. A row on which the reward raises, or that it cannot score, is among them.
+    The gold (of a list, the first) is tried as it is, then as `\boxed{gold}`. Training on such rows would
+    punish right answers: drop them. A row on which the reward raises, or that it cannot score, is among them.
     """
     for row in itertools.islice(rows, 1):
         if gold_column not in row:
@@ -129,7 +129,8 @@ def check_golds(reward: Reward, rows: Sequence[Row], gold_column: str = "answer"
         scores: list[float | None] = []
         for start in range(0, len(failing), GOLD_BATCH):
             batch = [rows[i] for i in failing[start : start + GOLD_BATCH]]
-            texts = [form.format(row[gold_column]) for row in batch]
+            golds = [row[gold_column] for row in batch]
+            texts = [form.format(gold[0] if isinstance(gold, list) and gold else gold) for gold in golds]
             completions = [as_completion(row, text) for row, text in zip(batch, texts, strict=True)]
             scores += grade(checked, completions, batch)
         failing = [i for i, score in zip(failing, scores, strict=True) if score is None or score < 1]

@@ -1,0 +1,186 @@
+"""Grade a file of completions with a reward, outside of training: batch by batch, failures row by row."""
+
+import inspect
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlkit.verify.rewards import Reward, as_completion, check_golds, checked_rewards, grade, reward_name
+
+BATCH_SIZE = 256
+OUTPUT_SUFFIXES = (".jsonl", ".json", ".parquet")
+_GIVEN = ("completions", "prompts", "completion_ids", "trainer_state", "log_extra", "log_metric")
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What a reward gave a row: a number, None for unscorable, or None with the text of its error."""
+
+    reward: float | None
+    error: str | None = None
+
+
+def prepare_rows(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], reward: Reward
+) -> list[dict[str, Any]]:
+    """Rows as the reward takes them: every one with the same columns, some of them under another name.
+
+    Args:
+        rows: as read from a file; a column that a row lacks is None there.
+        columns: argument of the reward -> the column that holds it; "a.b" is key b of column a's objects.
+        reward: for its parameters without a default, which must be columns.
+
+    Raises ValueError for a column that no row has.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    prepared = [{name: row.get(name) for name in names} for row in rows]
+    for argument, column in columns.items():
+        outer = column.split(".")[0]
+        if column not in names and outer not in names:
+            raise ValueError(f"column {column!r} (of {argument}={column}) is not in the data; it has {names}")
+        for row in prepared:
+            row[argument] = row[column] if column in names else _inner(row, column)
+    missing = [name for name in _required(reward) if name not in {*names, *columns}]
+    if missing:
+        raise ValueError(
+            f"reward {reward_name(reward)!r} needs the column {missing[0]!r}, which the data does not have; "
+            f"it has {names}; name the one that holds it with --column {missing[0]}=COLUMN"
+        )
+    return prepared
+
+
+def completions_of(rows: Sequence[Mapping[str, Any]], column: str) -> list[Any]:
+    """The rows' completions, each text or a list of messages; a ValueError names a row without one."""
+    for number, row in enumerate(rows, start=1):
+        if column not in row:
+            raise ValueError(
+                f"completion column {column!r} is not in the data; it has {list(row)}; name the one that "
+                "holds the completions with --completion-column"
+            )
+        value = row[column]
+        messages = isinstance(value, list) and all(isinstance(message, Mapping) for message in value)
+        if not isinstance(value, str) and not (messages and value):
+            raise ValueError(
+                f"row {number}: column {column!r} must hold text or a list of messages, one completion a row,"
+                f" not {value!r:.80}"
+            )
+    return [row[column] for row in rows]
+
+
+def grade_rows(
+    reward: Reward, rows: Sequence[Mapping[str, Any]], completions: Sequence[Any]
+) -> Iterator[list[Grade]]:
+    """Grade BATCH_SIZE rows at a time; where the reward fails on a batch, that batch is graded row by row."""
+    for start in range(0, len(rows), BATCH_SIZE):
+        part = slice(start, start + BATCH_SIZE)
+        yield _grade_batch(reward, rows[part], completions[part])
+
+
+def grade_golds(reward: Reward, rows: Sequence[Mapping[str, Any]], gold_column: str) -> Iterator[list[Grade]]:
+    """As `grade_rows`, with each row's own gold as its completion: 1 where `check_golds` lets it pass."""
+    if gold_column not in rows[0]:
+        raise ValueError(
+            f"gold column {gold_column!r} is not in the data; it has {list(rows[0])}; name the one that "
+            "holds the golds with --gold-column"
+        )
+    starts = range(0, len(rows), BATCH_SIZE)
+    return (_grade_gold_batch(reward, rows[start : start + BATCH_SIZE], gold_column) for start in starts)
+
+
+class GradeWriter:
+    """The graded rows on disk: first line by line in a file beside the output, which it becomes at the end.
+
+    The output is there as a whole or not at all. An interrupted grading leaves `partial`, one JSON object a
+    line; the next grading into the same output starts it again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if path.suffix not in OUTPUT_SUFFIXES:
+            raise ValueError(
+                f"output {path} must be one of {', '.join(OUTPUT_SUFFIXES)}; its suffix is {path.suffix!r}"
+            )
+        self.path = path
+        self.partial = path.with_name(path.name + ".partial.jsonl")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.partial.write_text("")
+
+    def write(self, rows: Sequence[Mapping[str, Any]], grades: Sequence[Grade]) -> None:
+        """Append rows with their `reward` and `reward_error`, in place of columns of these names."""
+        with self.partial.open("a", encoding="utf-8") as file:
+            for row, grade in zip(rows, grades, strict=True):
+                file.write(json.dumps(_graded(row, grade), default=str) + "\n")
+
+    def finish(self, rows: Sequence[Mapping[str, Any]], grades: Sequence[Grade]) -> None:
+        """Put the output in its place, given all rows and grades."""
+        if self.path.suffix == ".jsonl":
+            os.replace(self.partial, self.path)
+            return
+        graded = [_graded(row, grade) for row, grade in zip(rows, grades, strict=True)]
+        temporary = self.path.with_name(self.path.name + ".partial")
+        try:
+            (_write_json if self.path.suffix == ".json" else _write_parquet)(temporary, graded)
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"the graded rows do not fit into {self.path} ({error}); they are in {self.partial}"
+            ) from error
+        os.replace(temporary, self.path)
+        self.partial.unlink()
+
+
+def _grade_gold_batch(reward: Reward, rows: Sequence[Mapping[str, Any]], gold_column: str) -> list[Grade]:
+    grades = [Grade(1.0)] * len(rows)
+    for i in check_golds(reward, rows, gold_column):
+        completion = as_completion(rows[i], str(rows[i][gold_column]))
+        grades[i] = _grade_batch(reward, [rows[i]], [completion])[0]
+    return grades
+
+
+def _grade_batch(
+    reward: Reward, rows: Sequence[Mapping[str, Any]], completions: Sequence[Any]
+) -> list[Grade]:
+    try:
+        return [Grade(value) for value in checked_rewards(grade(reward, completions, rows), len(rows))]
+    except Exception as error:  # grading model output: untrusted; the error is the row's result
+        if len(rows) == 1:
+            return [Grade(None, f"{type(error).__name__}: {error}")]
+    return [
+        _grade_batch(reward, [row], [completion])[0]
+        for row, completion in zip(rows, completions, strict=True)
+    ]
+
+
+def _inner(row: Mapping[str, Any], column: str) -> Any:
+    """The value that a dotted name leads to; None where one of its keys is not there."""
+    value: Any = row
+    for key in column.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _required(reward: Reward) -> list[str]:
+    """The reward's parameters that must be columns: those without a default that TRL does not give."""
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [
+        name
+        for name, parameter in inspect.signature(reward).parameters.items()
+        if parameter.kind in kinds and parameter.default is parameter.empty and name not in _GIVEN
+    ]
+
+
+def _graded(row: Mapping[str, Any], grade: Grade) -> dict[str, Any]:
+    return {**row, "reward": grade.reward, "reward_error": grade.error}
+
+
+def _write_json(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.write_text(json.dumps(rows, default=str, indent=1), encoding="utf-8")
+
+
+def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = dict.fromkeys(name for row in rows for name in row)
+    pq.write_table(pa.table({name: [row.get(name) for row in rows] for name in names}), path)
