@@ -138,7 +138,7 @@ def _wait_for_end(pid: int, deadline: float, processes: Sequence) -> bool:
 
 
 def _outcome(verdict: str, ended: bool) -> Outcome:
-    """What tester_process wrote: "3\\n101." is two of three; nothing, if it ended, that no test can be run."""
+    """What the tester wrote: "3\\n101." is two of three; nothing, if it ended, no test that can be run."""
     total, _, marks = verdict.partition("\n")
     if not total:
         return Outcome(0, 0 if ended else 1)

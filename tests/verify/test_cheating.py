@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -35,19 +36,32 @@ HOSTILE = hostile_programs()
 def nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No process, descriptor or file is left by the test."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    processes = psutil.Process().children(recursive=True)  # of other tests: math-verify's
     descriptors = os.listdir("/proc/self/fd")
     yield
-    assert psutil.Process().children(recursive=True) == []
+    assert psutil.Process().children(recursive=True) == processes
     assert os.listdir("/proc/self/fd") == descriptors
     assert list(tmp_path.iterdir()) == []
     for folder in ("/", "/tmp", "/var/tmp", "/dev/shm", "/usr", str(Path.home()), "/work", os.getcwd()):
         assert not Path(folder, "rlkit_escape").exists()
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_program_fails_every_test_and_leaves_nothing(name: str, nothing_left: None) -> None:
+def fails(name: str) -> bool:
     outcome = run_tests(HOSTILE[name], ASSERTS, limits=SHORT)
-    assert outcome.passed == 0 and outcome.reward(share=False) == 0.0
+    return outcome.passed == 0 and outcome.reward(share=True) == 0.0
+
+
+def test_hostile_programs_fail_every_test_and_leave_nothing(nothing_left: None) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        earned = [name for name, failed in zip(HOSTILE, pool.map(fails, HOSTILE), strict=True) if not failed]
+    assert earned == []
+    assert run_tests(HONEST, ASSERTS).reward(share=False) == 1.0
+
+
+@pytest.mark.slow  # all of them: minutes
+@pytest.mark.parametrize("name", HOSTILE)
+def test_each_hostile_program_fails_alone_and_leaves_nothing(name: str, nothing_left: None) -> None:
+    assert fails(name)
     assert run_tests(HOSTILE[name], [CHECK], entry_point="f", limits=SHORT).passed == 0
     assert run_tests(HONEST, ASSERTS).reward(share=False) == 1.0
 
@@ -55,6 +69,7 @@ def test_a_hostile_program_fails_every_test_and_leaves_nothing(name: str, nothin
 CASES = (["2\n", "3\n"], ["4\n", "9\n"])
 
 
+@pytest.mark.slow  # all of them: minutes
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_script_fails_every_case_and_leaves_nothing(name: str, nothing_left: None) -> None:
     call = "\ntry: print(f(int(input())))\nexcept NameError: pass\n"
@@ -66,7 +81,7 @@ def test_a_hostile_script_fails_every_case_and_leaves_nothing(name: str, nothing
 @pytest.mark.parametrize(
     "program",
     [
-        "import os\nfor fd in range(3, 64):\n try: print(os.pread(fd, 99, 0).decode())\n except OSError: pass",
+        "import os\nfor n in range(3, 64):\n try: print(os.pread(n, 99, 0).decode())\n except OSError: pass",
         "for n in range(9):\n try: print(open(f'/proc/self/fd/{n}').read())\n except OSError: pass",
         "import glob\nfor p in glob.glob('/tmp/*') + glob.glob('/work/**'): print(open(p).read())",
         "print(4); import os; os._exit(1)",
@@ -86,7 +101,7 @@ def test_a_killed_harness_leaves_no_process() -> None:
     )
     harness = subprocess.Popen([sys.executable, "-c", script])
     processes: list[psutil.Process] = []
-    for _ in range(300):
+    for _ in range(1000):
         processes = psutil.Process(harness.pid).children(recursive=True)
         if sum("python" in process.name() for process in processes) == 2:
             break

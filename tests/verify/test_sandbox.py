@@ -10,7 +10,7 @@ import pytest
 from rlkit.verify.sandbox import Limits, ProgramError, run_function
 
 pytestmark = pytest.mark.usefixtures("sandbox")
-SHORT = Limits(wall_seconds=2)
+SHORT, AMPLE = Limits(wall_seconds=2), Limits(wall_seconds=60)
 
 
 def test_a_function_gives_its_plain_value() -> None:
@@ -53,14 +53,14 @@ def test_subclasses_arrive_as_their_base() -> None:
 )
 def test_what_goes_wrong_in_a_program_is_named(program: str, reason: str) -> None:
     with pytest.raises(ProgramError, match=reason):
-        run_function(program, "f", [1], SHORT)
+        run_function(program, "f", [1], SHORT if reason == "wall time" else AMPLE)
 
 
 def test_the_time_limit_is_kept() -> None:
     start = time.monotonic()
     with pytest.raises(ProgramError):
         run_function("while True: pass", "f", [], Limits(wall_seconds=0.5))
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 5
 
 
 def test_a_program_sees_neither_files_nor_processes_nor_environment(monkeypatch: pytest.MonkeyPatch) -> None:

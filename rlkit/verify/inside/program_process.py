@@ -6,7 +6,7 @@ from typing import Any
 
 
 def run(request: dict[str, Any]) -> None:
-    """Execute request["program"] as __main__; an exception of it gives the process an exit code other than 0."""
+    """Execute request["program"] as __main__; its exception gives the process an exit code other than 0."""
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
     exec(compile(request["program"], "<program>", "exec"), vars(module))

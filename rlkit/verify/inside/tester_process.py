@@ -86,7 +86,7 @@ class SolutionObject:
     """Stands for an object of the solution that is no plain value: true or false, equal to nothing else."""
 
     def __init__(self, place: int, truth: bool) -> None:
-        self.place, self._truth = place, truth is True
+        self._place, self._truth = place, truth is True
 
     def __bool__(self) -> bool:
         return self._truth
@@ -94,7 +94,7 @@ class SolutionObject:
 
 def _place(value: Any) -> int:
     if isinstance(value, SolutionObject):
-        return value.place
+        return value._place
     raise TypeError(f"a test gives the solution a {type(value).__name__}, which is not a plain value")
 
 
