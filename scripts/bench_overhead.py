@@ -1,6 +1,7 @@
-"""What `CurriculumGRPOTrainer` with uniform prompts costs beside plain `GRPOTrainer`, as a paired ratio.
+"""What `CurriculumGRPOTrainer` costs beside plain `GRPOTrainer`, as a paired ratio.
 
-    python scripts/bench_overhead.py                             the demo's model, 0.16M parameters
+    python scripts/bench_overhead.py                             the demo's model, 0.16M parameters, uniform
+    python scripts/bench_overhead.py --curriculum pcl            with the cost of selection, and without
     python scripts/bench_overhead.py --hidden 192 --layers 4     a model ten times as large
     python scripts/bench_overhead.py --control                   plain against plain: the error of this method
 
@@ -8,10 +9,12 @@ The two trainers run in two threads of one process and hand each other a baton a
 that each step of one is paired with a step of the other on the same machine at the same time. Who is made and
 goes first alternates from round to round, since the place alone makes a difference of a few percent.
 Completions have a fixed length (no end token is sampled), so both do the same work. Prints each round's
-median ratio of seconds a step, and their mean with a bootstrap 95% interval over rounds.
+median ratio of seconds a step, and their mean with a bootstrap 95% interval over rounds; once with the
+seconds of selection and once without them.
 """
 
 import argparse
+import json
 import os
 import sys
 import tempfile
@@ -75,6 +78,7 @@ def make_model(hidden: int, layers: int) -> LlamaForCausalLM:
 def make_trainer(
     kind: type[GRPOTrainer], folder: Path, arguments: argparse.Namespace, baton: Baton
 ) -> GRPOTrainer:
+    extra = {"curriculum": arguments.curriculum} if kind is CurriculumGRPOTrainer else {}
     trainer = kind(
         make_model(arguments.hidden, arguments.layers),
         reward_funcs=reward,
@@ -95,6 +99,7 @@ def make_trainer(
         ),
         train_dataset=Dataset.from_list(make_problems(1024)),
         processing_class=make_tokenizer(),
+        **extra,
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(baton)  # the last, so that the others are timed with the step
@@ -102,7 +107,7 @@ def make_trainer(
 
 
 def run_round(kinds: list[type[GRPOTrainer]], arguments: argparse.Namespace) -> list[np.ndarray]:
-    """Seconds of each timed step, for each of the two kinds in the order in which they are made."""
+    """Seconds of each timed step and of its selection, (steps, 2), for each kind in the order given."""
     first, second = threading.Semaphore(1), threading.Semaphore(0)
     batons = [Baton(first, second), Baton(second, first)]
     with tempfile.TemporaryDirectory() as folder:
@@ -115,7 +120,18 @@ def run_round(kinds: list[type[GRPOTrainer]], arguments: argparse.Namespace) -> 
             thread.start()
         for thread in threads:
             thread.join()
-    return [np.array(baton.seconds[WARM_UP:]) for baton in batons]
+        selections = [selection_seconds(Path(folder) / str(number)) for number in range(2)]
+    return [
+        np.column_stack([baton.seconds, selection or np.zeros(len(baton.seconds))])[WARM_UP:]
+        for baton, selection in zip(batons, selections, strict=True)
+    ]
+
+
+def selection_seconds(folder: Path) -> list[float]:
+    """Of each step; none of a plain trainer."""
+    path = folder / "metrics.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [json.loads(line)["seconds/selection"] for line in lines]
 
 
 def main() -> None:
@@ -126,6 +142,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--steps", type=int, default=30, help="timed steps of each in a round")
     parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--curriculum", default="uniform")
     parser.add_argument("--control", action="store_true", help="plain against plain")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -138,11 +155,18 @@ def main() -> None:
         order = [0, 1] if number % 2 == 0 else [1, 0]
         seconds = run_round([kinds[position] for position in order], arguments)
         plain, other = (seconds[order.index(position)] for position in (0, 1))
-        log_ratios.append(float(np.median(np.log(other / plain))))
-        print(f"{np.median(plain):.4f} s a step plain, x{np.exp(log_ratios[-1]):.4f}", flush=True)
-    resampled = np.random.default_rng(0).choice(log_ratios, (10_000, len(log_ratios))).mean(axis=1)
-    low, high = np.exp(np.quantile(resampled, [0.025, 0.975]))
-    print(f"mean ratio {np.exp(np.mean(log_ratios)):.4f} (95% interval {low:.4f} to {high:.4f})")
+        whole, selection = other.T
+        both = np.array([whole, whole - selection]) / plain[:, 0]
+        log_ratios.append(np.median(np.log(both), axis=1))
+        with_it, without = np.exp(log_ratios[-1])
+        print(
+            f"{np.median(plain[:, 0]):.4f} s a step plain, x{with_it:.4f}, without selection x{without:.4f}",
+            flush=True,
+        )
+    rounds = np.random.default_rng(0).integers(arguments.rounds, size=(10_000, arguments.rounds))
+    for name, column in zip(("whole", "without selection"), np.array(log_ratios).T, strict=True):
+        low, high = np.exp(np.quantile(column[rounds].mean(axis=1), [0.025, 0.975]))
+        print(f"mean ratio, {name}: {np.exp(column.mean()):.4f} (95% interval {low:.4f} to {high:.4f})")
 
 
 if __name__ == "__main__":

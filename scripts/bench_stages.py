@@ -10,7 +10,6 @@ bench_models.py) whose completions all have the full length. Medians over the st
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -51,6 +50,7 @@ def train(setting: Setting) -> dict[str, float]:
     from trl import GRPOConfig, GRPOTrainer
 
     from rlkit import CurriculumGRPOTrainer
+    from rlkit.hosts.simulated import peak_resident_mb
 
     cuda = torch.cuda.is_available()
     rows = setting.groups * setting.generations
@@ -89,7 +89,7 @@ def train(setting: Setting) -> dict[str, float]:
         start = time.perf_counter()
         trainer.train()
         seconds = (time.perf_counter() - start) / args.max_steps
-        peak = {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}
+        peak = {"peak_mb": peak_resident_mb()}
         if cuda:
             peak["peak_cuda_mb"] = torch.cuda.max_memory_allocated() / 1e6
         if setting.plain:
