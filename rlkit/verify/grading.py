@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.verify.rewards import Reward, as_completion, check_golds, checked_rewards, grade, reward_name
+from rlkit.verify.sandbox import NoSandboxError
 
 BATCH_SIZE = 256
 OUTPUT_SUFFIXES = (".jsonl", ".json", ".parquet")
@@ -105,7 +106,7 @@ class GradeWriter:
         self.path = path
         self.partial = path.with_name(path.name + ".partial.jsonl")
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.partial.write_text("")
+        self.partial.unlink(missing_ok=True)
 
     def write(self, rows: Sequence[Mapping[str, Any]], grades: Sequence[Grade]) -> None:
         """Append rows with their `reward` and `reward_error`, in place of columns of these names."""
@@ -143,6 +144,8 @@ def _grade_batch(
 ) -> list[Grade]:
     try:
         return [Grade(value) for value in checked_rewards(grade(reward, completions, rows), len(rows))]
+    except NoSandboxError:  # true of every row: nothing can be graded here
+        raise
     except Exception as error:  # grading model output: untrusted; the error is the row's result
         if len(rows) == 1:
             return [Grade(None, f"{type(error).__name__}: {error}")]

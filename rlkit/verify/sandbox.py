@@ -53,6 +53,10 @@ class Limits:
     file_bytes: int = 16 * 1024**2  # of each file, of the output, and of all of /tmp
 
 
+class NoSandboxError(ValueError):
+    """Programs cannot be isolated on this machine; the message says why and what to do."""
+
+
 class ProgramError(Exception):
     """A program did not give a plain value: it raised, exceeded a limit, or has no such function."""
 
@@ -154,10 +158,10 @@ def wait(file: socket.socket | int, deadline: float, processes: Sequence[subproc
 def isolation() -> bool:
     """Whether programs are isolated by bubblewrap; False where the environment allows to go without.
 
-    A ValueError says why there is no sandbox and what to do.
+    Raises NoSandboxError where there is no sandbox.
     """
     if not supported():
-        raise ValueError(
+        raise NoSandboxError(
             f"code rewards run on Linux (x86_64, aarch64); this is {platform.system()} {platform.machine()}"
         )
     why = _why_no_bubblewrap()
@@ -169,7 +173,7 @@ def isolation() -> bool:
             stacklevel=2,
         )
         return False
-    raise ValueError(
+    raise NoSandboxError(
         f"code rewards need a sandbox, but {why}; `apt install bubblewrap`, allow user namespaces, or set "
         f"{UNSANDBOXED}=1 to run the model's programs as this user with resource limits alone"
     )

@@ -203,3 +203,17 @@ def test_rows_that_do_not_fit_into_parquet_stay_readable(tmp_path):
     with pytest.raises(ValueError, match=r"do not fit into .*out\.parquet .* they are in .*partial\.jsonl"):
         writer.finish(rows, grades)
     assert [row["reward_error"] for row in read_rows(writer.partial)] == [None, "why"]
+
+
+def test_without_a_sandbox_nothing_is_graded_or_written(tmp_path, monkeypatch):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"completion": "x = 1", "test_list": ["assert x == 1"]}) + "\n")
+    out = tmp_path / "out.jsonl"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("RLKIT_UNSANDBOXED_CODE", raising=False)
+    command = [sys.executable, "-m", "rlkit.cli", "grade", "--reward", "rewards.code:mbpp"]
+    done = subprocess.run(
+        [*command, "--input", str(rows), "--output", str(out)], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2 and "bubblewrap (bwrap) is not installed" in done.stderr
+    assert list(tmp_path.iterdir()) == [rows]
