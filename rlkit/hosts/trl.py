@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from transformers.trainer_utils import TrainOutput
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import nanstd
@@ -25,6 +26,7 @@ from rlkit.collect import collect
 from rlkit.config import CurriculumConfig
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.hosts.budget_stop import BudgetStop
+from rlkit.hosts.finished import Finished, RunFinishedError
 from rlkit.hosts.judgements import Lessons, judgement_loss
 from rlkit.hosts.preemption import Preemption
 from rlkit.hosts.prompts import PromptCheck
@@ -109,10 +111,10 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         self.watch, self.preemption = Watch(self), Preemption(self.accelerator)
         self.checkpoints = Checkpoints(self)
         # First of all callbacks, so that what the others take is not counted as the step's.
-        self.callback_handler.callbacks[:0] = [self.watch, self.record]
+        self.callback_handler.callbacks[:0] = [self.watch, self.record, Finished(self)]
         if self.curriculum.budget is not None:
             stop = BudgetStop(self.record, self.curriculum.budget, self.accelerator.num_processes)
-            self.callback_handler.callbacks.insert(2, stop)
+            self.callback_handler.callbacks.insert(3, stop)
         self.add_callback(self.preemption)
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
@@ -143,6 +145,8 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         try:
             with self.checkpoints.rotated_here(), self.preemption:
                 output = super().train(resume_from_checkpoint=checkpoint, **kwargs)
+        except RunFinishedError:
+            output = TrainOutput(self.state.global_step, 0.0, {})
         except BaseException:
             with suppress(OSError):  # a full disk must not hide what ended the run
                 self.record.flush()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import yaml
 
+from rlkit.manifest import commit, is_committed
+
 
 def main():
     given = dict(zip((word[2:] for word in sys.argv[1::2]), sys.argv[2::2], strict=True))
@@ -21,7 +23,8 @@ def main():
     run.mkdir(parents=True, exist_ok=True)
     first = 0
     if given.get("resume_from_checkpoint") == "true":
-        first = max(int(path.name.split("-")[1]) for path in run.glob("checkpoint-*"))
+        whole = filter(is_committed, run.glob("checkpoint-*"))
+        first = max(int(path.name.split("-")[1]) for path in whole)
     with (run / "starts.txt").open("a") as starts:
         starts.write(f"{first} {given.get('lamp')}\n")
     metrics, heldout = (keep(run / name, first) for name in ("metrics.jsonl", "heldout.jsonl"))
@@ -33,8 +36,9 @@ def main():
         if config.get("measures", True):
             print(json.dumps({"step": step, "accuracy": 1 - 1 / step}), file=heldout, flush=True)
         if step % 5 == 0:
-            (run / f"checkpoint-{step}").mkdir()
+            (run / f"checkpoint-{step}").mkdir(exist_ok=True)
             (run / f"checkpoint-{step}" / "trainer_state.json").write_text('{"log_history": []}')
+            commit(run / f"checkpoint-{step}")
 
 
 def keep(path, step):

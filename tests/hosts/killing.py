@@ -26,6 +26,7 @@ SETTINGS = {"max_steps": STEPS, "save_strategy": "steps", "save_steps": 2, "save
 SETTINGS |= {"learning_rate": 1e-3}
 LONGEST = 2.0
 """Seconds after which a random kill comes at the latest."""
+MOST_STEPS = 1
 WITHIN = 0.03
 """Seconds that a checkpoint of this run takes to write, about."""
 
@@ -56,13 +57,20 @@ def is_saving(folder: Path, seen: set[str]) -> bool:
     return any(path.name not in seen and not is_committed(path) for path in checkpoints(folder))
 
 
+def steps_written(folder: Path) -> int:
+    log = folder / "metrics.jsonl"
+    return log.read_bytes().count(b"\n") if log.exists() else 0
+
+
 def kill(folder: Path, kind: str, rng: random.Random) -> dict:
     """Starts the run where it was, and kills it. Says when, and what stood then."""
     seen = {path.name for path in checkpoints(folder)}
     before = last_checkpoint(folder)
     pid, start = fork(folder), time.monotonic()
-    if kind == "random":
-        time.sleep(rng.uniform(0.1, LONGEST))
+    if kind == "random":  # some steps later at the latest, so that a fast machine is not done before the last
+        end, enough = start + rng.uniform(0.1, LONGEST), steps_written(folder) + rng.randint(0, MOST_STEPS)
+        while time.monotonic() < end and steps_written(folder) <= enough:
+            time.sleep(0.0005)
     else:
         while not is_saving(folder, seen) and time.monotonic() - start < 30:
             time.sleep(0.0005)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from tiny_trl import GROUPS, NUM_GENERATIONS, choices, make_data, make_trainer, weights
 
 from rlkit import CurriculumConfig
@@ -58,3 +59,17 @@ def test_a_larger_budget_goes_on_as_if_never_stopped(tmp_path):
     )
     for name, tensor in weights(reference).items():
         assert tensor.equal(weights(resumed)[name]), name
+
+
+@pytest.mark.parametrize("ending", [{}, {"budget": "steps=3"}])
+def test_resuming_a_finished_run_adds_no_step(tmp_path, ending):
+    """transformers' own loop takes one step more."""
+    config = CurriculumConfig(curriculum="uniform", **ending)
+    settings = {"max_steps": 50 if ending else 3, "save_strategy": "steps", "save_steps": 1}
+    reference = make_trainer(tmp_path, config, **settings)
+    reference.train()
+    again = make_trainer(tmp_path, config, **settings)
+    assert again.train(resume_from_checkpoint="auto").global_step == 3
+    assert [row["step"] for row in rows(tmp_path)] == [1, 2, 3]
+    for name, tensor in weights(reference).items():
+        assert torch.equal(weights(again)[name], tensor), name

@@ -174,3 +174,14 @@ def test_resume_in_two_processes(runs):
             kept = len(resumed["notes"])
             assert kept == (0 if name in CYCLES else 1)
             assert straight["notes"][len(straight["notes"]) - kept :] == resumed["notes"]
+
+
+def test_a_process_may_keep_nothing_of_a_round(runs):
+    """Of the first round's four groups each process rolls out two; somewhere only one's are trained on."""
+    lopsided = 0
+    for name in ("dapo", "greso", "split", "failing"):
+        for note in read(runs / "two", name)["notes"]:
+            of_first_round = [position for position in note["chosen"] if position < 4]
+            ranks = {position // 2 for position in of_first_round}
+            lopsided += len(ranks) == 1 and len(note["index"]) > 4
+    assert lopsided >= 2, "the jobs are meant to contain such steps"

@@ -30,13 +30,12 @@ FSDP2 = {
     "FSDP_RESHARD_AFTER_FORWARD": "true",
     "FSDP_CPU_RAM_EFFICIENT_LOADING": "false",
 }
-AUTO = (
-    "train_micro_batch_size_per_gpu",
-    "gradient_accumulation_steps",
-    "train_batch_size",
-    "gradient_clipping",
-)
-ZERO = {"zero_force_ds_cpu_optimizer": False, "zero_allow_untested_optimizer": True}
+BATCH = ("train_micro_batch_size_per_gpu", "gradient_accumulation_steps", "train_batch_size")
+ZERO = {
+    **dict.fromkeys([*BATCH, "gradient_clipping"], "auto"),
+    "zero_force_ds_cpu_optimizer": False,
+    "zero_allow_untested_optimizer": True,
+}
 ZERO_JOBS = ("dapo", "pcl", "ssb", "metis")  # the ways in which a curriculum uses the policy
 
 
