@@ -1,32 +1,13 @@
-"""Real vLLM on a CPU: what its backend needs to follow a policy, and a model that it takes.
+"""A model that vLLM takes, and rewards for it; loads no vLLM."""
 
-A plain module, so that the processes of the tests and of the server import it; before vllm.
-"""
-
-import os
-import tempfile
 from pathlib import Path
 
-os.environ["VLLM_CPU_KVCACHE_SPACE"] = "1"
-os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
-os.environ["TORCHDYNAMO_DISABLE"] = "1"
-
 import torch
-import vllm.model_executor.layers.utils as layers
-from safetensors.torch import save_file
 from tiny_judge import make_judging_tokenizer
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 BLOCK = 32
 """Tokens of a block of vLLM's prefix cache."""
-
-
-def leave_unpacked(layer, remove_weight=False):
-    """The CPU backend would pack a layer's weights at the start, and take no new ones."""
-    layer.cpu_linear = torch.nn.functional.linear
-
-
-layers.dispatch_cpu_unquantized_gemm = leave_unpacked
 
 
 def save_model(path: Path, *, tied: bool = False) -> None:
@@ -62,18 +43,3 @@ def starts_with_seven(completions, **_):
 
 def even_length(completions, **_):
     return [float(len(completion) % 2 == 0) for completion in completions]
-
-
-def send_through_file(iterator, group, src, post_iter_func):
-    """The trainer's side of `vllm_server.py`: all weights into the file `group`, which appears whole."""
-    weights = {item[0]: post_iter_func(item).detach().contiguous() for item in iterator}
-    written = group.with_suffix(".part")
-    save_file(weights, written)
-    written.rename(group)
-
-
-def connect_through_file(client, device):
-    """In place of `VLLMClient.init_communicator`, which wants a CUDA device."""
-    client.communicator = Path(tempfile.mkdtemp()) / "weights.safetensors"
-    info = {"init_info": {"file": str(client.communicator)}}
-    client._post(f"{client.base_url}/init_weight_transfer_engine", json=info)

@@ -21,6 +21,7 @@ import tiny_vllm
 import torch
 import trl.generation.vllm_client as client
 import trl.generation.vllm_generation as generation
+import vllm_on_cpu
 from datasets import Dataset
 from peft import LoraConfig
 from tiny_judge import make_judging_tokenizer
@@ -170,8 +171,8 @@ def execute(run: Run, folder: Path) -> None:
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     generation.LLM = Engine(generation.LLM)
-    VLLMClient.init_communicator = tiny_vllm.connect_through_file
-    client.packed_nccl_broadcast_producer = tiny_vllm.send_through_file
+    VLLMClient.init_communicator = vllm_on_cpu.connect_through_file
+    client.packed_nccl_broadcast_producer = vllm_on_cpu.send_through_file
     for name, settings in json.loads((folder / "runs.json").read_text()).items():
         execute(Run(**settings), folder / name)
         print(name, flush=True)

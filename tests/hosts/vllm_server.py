@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import tiny_vllm  # noqa: F401 - weights that can change
+import vllm_on_cpu  # noqa: F401 - weights that can change
 from safetensors.torch import load_file
 from vllm.distributed.weight_transfer.base import WeightTransferEngine
 from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
