@@ -234,7 +234,7 @@ class VllmEngine:
                 raise ValueError(
                     f"model {name} cannot be loaded in vLLM: {reason:.300}; use --engine transformers"
                 ) from error
-        self.context = self.llm.llm_engine.model_config.max_model_len
+        self.context: int | None = self.llm.llm_engine.model_config.max_model_len
 
     def sample(self, prompt_ids: Sequence[list[int]], sampling: Sampling, seed: int) -> list[list[Sample]]:
         from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
@@ -251,7 +251,7 @@ class VllmEngine:
             )
             for prompt_seed in seeds
         ]
-        prompts = [{"prompt_token_ids": ids} for ids in prompt_ids]
+        prompts: list[Any] = [{"prompt_token_ids": ids} for ids in prompt_ids]
         return [
             [
                 Sample(list(done.token_ids), self._text(done, sampling), done.finish_reason == "length")

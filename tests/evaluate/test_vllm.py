@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from tiny_model import make_model, save_model
+from tiny_model import make_model
 
 from rlkit.evaluate.benchmark import Benchmark
 from rlkit.evaluate.plan import Settings, make_task
@@ -42,11 +42,13 @@ def save_adapter(base: Path, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, checkpoint) -> Path:
-    """A model, an adapter on it, a model whose context outgrows the cache, problems and their reward."""
+    """A model, an adapter on it, a model of a kind that vLLM does not know, problems and their reward."""
     folder = tmp_path_factory.mktemp("vllm")
     shutil.copytree(checkpoint, folder / "model")
     save_adapter(folder / "model", folder / "adapter")
-    save_model(folder / "long", seed=0, context=3_000_000)
+    shutil.copytree(checkpoint, folder / "unknown")
+    config = (folder / "unknown" / "config.json").read_text()
+    (folder / "unknown" / "config.json").write_text(config.replace("Qwen2ForCausalLM", "NoSuchForCausalLM"))
     rows = [{"question": f"{i}+0", "answer": str(i % 10)} for i in range(40)]
     (folder / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     (folder / "grader.py").write_text(REWARD)
@@ -55,13 +57,13 @@ def folder(tmp_path_factory, checkpoint) -> Path:
 
 @pytest.fixture(scope="module")
 def results(folder) -> list:
-    """Exit codes and standard errors: greedy, drawn, too long a context, drawn again after a kill."""
+    """Exit codes and standard errors: greedy, drawn, an unknown kind, drawn again after a kill."""
     rows = ["--dataset", str(folder / "rows.jsonl"), "--reward", f"{folder}/grader.py:reward"]
     words = [*rows, "--engine", "vllm", "--max-new-tokens", "20", "--batch-size", "20"]
-    model, adapter, long = (str(folder / name) for name in ("model", "adapter", "long"))
+    model, adapter, unknown = (str(folder / name) for name in ("model", "adapter", "unknown"))
     greedy = ["eval", model, adapter, *words, "--temperature", "0", "--out", str(folder / "greedy")]
     drawn = ["eval", model, *words, "--samples", "2", "--out"]
-    first = run([greedy, [*drawn, str(folder / "drawn")], ["eval", long, *words]])
+    first = run([greedy, [*drawn, str(folder / "drawn")], ["eval", unknown, *words]])
     shutil.copytree(folder / "drawn", folder / "killed")
     killed = folder / "killed" / "model" / "rows" / "completions.jsonl"
     lines = killed.read_text()
@@ -108,10 +110,15 @@ def test_a_killed_evaluation_goes_on_to_the_same_end(folder, results):
         (folder / name / "model" / "rows" / "completions.jsonl").read_bytes() for name in ("drawn", "killed")
     )
     assert killed == whole and whole.count(b"\n") == 80
+    again, once = (
+        (folder / name / "model" / "rows" / "chunks.jsonl").read_text().splitlines()
+        for name in ("killed", "drawn")
+    )
+    assert [line == other for line, other in zip(again, once, strict=True)] == [True, True, False, False]
 
 
-def test_a_model_that_vllm_does_not_take_is_one_line(folder, results):
+def test_a_model_that_vllm_does_not_know_is_one_line(folder, results):
     code, err = results[2]
     assert code == 2
-    assert err.splitlines()[-1].startswith(f"rlkit: model {folder / 'long'} cannot be loaded in vLLM: ")
+    assert err.splitlines()[-1].startswith(f"rlkit: model {folder / 'unknown'} cannot be loaded in vLLM: ")
     assert err.splitlines()[-1].endswith("use --engine transformers")
