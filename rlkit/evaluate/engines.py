@@ -18,11 +18,12 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
-from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from transformers import AutoConfig, GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from rlkit.evaluate.models import is_adapter, load_model, load_tokenizer
 
 EngineName = Literal["transformers", "vllm"]
+CPU_CACHE_BYTES = 4 << 30  # of vLLM's keys and values
 
 
 @dataclass(frozen=True)
@@ -208,24 +209,32 @@ def _first_stop(text: str, stop: Sequence[str]) -> int | None:
 
 
 class VllmEngine:
-    """vLLM in this process; it makes its own batches. An adapter is merged into a copy of its base first."""
+    """vLLM, which makes its own batches. An adapter is merged into a copy of its base first.
+
+    Raises:
+        ValueError: vLLM cannot load the model here; its own messages are on standard error.
+    """
 
     def __init__(self, model_path: str):
         from vllm import LLM  # pyright: ignore[reportMissingImports]
 
+        name = model_path
         self.tokenizer = load_tokenizer(model_path)
         with tempfile.TemporaryDirectory() as merged:
             if is_adapter(model_path):
                 load_model(model_path).save_pretrained(merged)
                 self.tokenizer.save_pretrained(merged)
                 model_path = merged
-            self.llm = LLM(
-                model=model_path,
-                dtype="bfloat16" if torch.cuda.is_available() else "auto",
-                enforce_eager=not torch.cuda.is_available(),
-                generation_config="vllm",  # not the checkpoint's own settings
-            )
-        self.context = self.llm.llm_engine.model_config.max_model_len
+            # Not the checkpoint's own generation settings.
+            settings = {"model": model_path, "generation_config": "vllm", **_device_settings(model_path)}
+            try:
+                self.llm = LLM(**settings)
+            except (OSError, ValueError, RuntimeError) as error:
+                reason = " ".join(str(error).split())
+                raise ValueError(
+                    f"model {name} cannot be loaded in vLLM: {reason:.300}; use --engine transformers"
+                ) from error
+        self.context: int | None = self.llm.llm_engine.model_config.max_model_len
 
     def sample(self, prompt_ids: Sequence[list[int]], sampling: Sampling, seed: int) -> list[list[Sample]]:
         from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
@@ -242,7 +251,7 @@ class VllmEngine:
             )
             for prompt_seed in seeds
         ]
-        prompts = [{"prompt_token_ids": ids} for ids in prompt_ids]
+        prompts: list[Any] = [{"prompt_token_ids": ids} for ids in prompt_ids]
         return [
             [
                 Sample(list(done.token_ids), self._text(done, sampling), done.finish_reason == "length")
@@ -260,3 +269,12 @@ class VllmEngine:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def _device_settings(model_path: str) -> dict[str, Any]:
+    """The types of `load_model`: left to itself, vLLM halves float32. On a CPU it would ask for nearly all
+    memory; VLLM_CPU_KVCACHE_SPACE (GiB) replaces what it is given here."""
+    if torch.cuda.is_available():
+        return {"dtype": "bfloat16"}
+    dtype = AutoConfig.from_pretrained(model_path).get_text_config().dtype
+    return {"dtype": dtype or "auto", "enforce_eager": True, "kv_cache_memory_bytes": CPU_CACHE_BYTES}

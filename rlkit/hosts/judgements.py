@@ -135,13 +135,14 @@ def judgement_loss(trainer: Any, model: nn.Module, lessons: Lessons) -> torch.Te
 
 @contextmanager
 def _judging(trainer: Any, max_tokens: int) -> Iterator[None]:
-    """TRL's generation with a limit of its own, and without the tools and formats of the rollouts."""
+    """TRL's generation with a limit of its own, and without the rollouts' tools and formats; with vLLM also
+    without `generation_kwargs`, whose min_tokens or stop texts are meant for rollouts."""
     with ExitStack() as stack:
         stack.enter_context(replaced(trainer, tools=None, environment_factories=None))
         if trainer.use_vllm:
             engine = trainer.vllm_generation
-            settings = {"max_completion_length": max_tokens, "structured_outputs_regex": None}
-            stack.enter_context(replaced(engine, **settings))
+            limits = {"max_completion_length": max_tokens, "generation_kwargs": {}}
+            stack.enter_context(replaced(engine, **limits, structured_outputs_regex=None))
         else:
             stack.enter_context(replaced(trainer.generation_config, max_new_tokens=max_tokens))
         yield

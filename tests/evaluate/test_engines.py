@@ -134,7 +134,6 @@ def test_vllm_that_is_not_installed_is_named():
 
 
 @pytest.mark.vllm
-@pytest.mark.slow
 @pytest.mark.skipif(find_spec("vllm") is None, reason="no vLLM: run scripts/setup --vllm")
 def test_vllm_samples_as_transformers_do(checkpoint, tmp_path):
     """In a process of its own: the same greedy completions, and seeds that decide."""

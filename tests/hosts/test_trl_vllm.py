@@ -1,82 +1,161 @@
-"""Guards generation with real vLLM in the trainer's process, on a CPU build: weights follow the policy."""
+"""Guards generation with real vLLM, on its CPU build: weights follow the policy, and resuming is exact.
 
-import json
-import subprocess
-import sys
+The runs are made once, in one process (`vllm_run.py`), since loading vLLM takes longer than all of them.
+"""
+
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
-from tiny_trl import metrics
+from safetensors.torch import load_file
+from tiny_trl import NUM_GENERATIONS, ledger_rows, metrics
+from tiny_vllm import BLOCK
+from vllm_runs import NUMBERS, assert_follows, calls, is_fresh, make_runs, sampling, seen
 
-from rlkit.ledger import read_ledger
+from rlkit import PRESETS
 
 pytestmark = [
     pytest.mark.vllm,
-    pytest.mark.slow,
     pytest.mark.skipif(find_spec("vllm") is None, reason="no vLLM: run scripts/setup --vllm"),
     pytest.mark.skipif(torch.cuda.is_available(), reason="the settings are those of the CPU build"),
 ]
 
-FRESH = 1e-4
-"""A stale engine shows as a difference of 0.1 and more at this learning rate."""
+
+SAVED = {"save_strategy": "steps", "save_steps": 2}
+RUNS = {
+    **{name: {"curriculum": name, "numbers": NUMBERS.get(name, {}), "settings": SAVED} for name in PRESETS},
+    "lora": {"curriculum": "dapo", "peft": True, "settings": SAVED},
+    "tied": {"curriculum": "dapo", "tied": True, "settings": SAVED},
+    "tied, lora": {"curriculum": "dapo", "tied": True, "peft": True},
+    "many rounds": {"curriculum": "dapo", "reward": "starts_with_seven"},
+    "long prompts": {"curriculum": "dapo", "prompt_length": 100},
+    "two steps a generation": {
+        "curriculum": "dapo",
+        "settings": {"per_device_train_batch_size": 8, "steps_per_generation": 2},
+    },
+    "minimum length": {
+        "curriculum": "metis",
+        "numbers": {"judgement_length": 2, "judgement_weight": 1.0},
+        "settings": {"generation_kwargs": {"min_tokens": 3}},
+    },
+    "never synchronized again": {"curriculum": "dapo", "stale": True},
+}
+RESUMED = ["dapo", "ssb", "metis", "rlkit", "lora", "tied"]
+RUNS |= {f"{name}, resumed": {**RUNS[name], "resumed": name} for name in RESUMED}
+RUNS |= {
+    name: {"curriculum": "dapo", "reward": "even_length", "peft": peft, "benchmark": "digits.jsonl"}
+    for name, peft in (("benchmarks", False), ("benchmarks, lora", True))
+}
 
 
-@pytest.mark.parametrize("words", [[], ["--peft"]])
-def test_filtered_curriculum_generates_with_vllm(tmp_path, words):
-    differences = run_in_its_process(tmp_path / "run", *words)
-    assert max(differences) < FRESH
-    rows = read_ledger(tmp_path / "run" / "ledger").to_pylist()
-    for step in range(1, 5):
-        assert sum(row["trained"] for row in rows if row["step"] == step) == 4
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    return make_runs(tmp_path_factory.mktemp("runs"), RUNS)
 
 
-def test_vllm_judges_with_a_limit_of_its_own(tmp_path):
-    assert max(run_in_its_process(tmp_path / "run", "--curriculum", "metis")) < FRESH
-    rows = read_ledger(tmp_path / "run" / "ledger").to_pylist()
-    for line in metrics(tmp_path / "run"):
+@pytest.mark.parametrize("name", [*PRESETS, "lora", "tied", "tied, lora"])
+def test_the_engine_follows_the_policy(runs, name):
+    assert_follows(runs / name)
+    trained = [row for row in ledger_rows(runs / name) if row["trained"]]
+    assert {row["step"] for row in trained} == {1, 2, 3, 4}
+
+
+def test_an_engine_that_does_not_would_be_seen(runs):
+    first, *rest = sampling(runs / "never synchronized again")
+    assert is_fresh(first)
+    assert all(row["sampling_logp_difference/max"] > 0.05 for row in rest)
+
+
+@pytest.mark.parametrize(("name", "most"), [("many rounds", 3), ("dapo", 2), ("lora", 2), ("tied", 2)])
+def test_all_rounds_of_a_step_sample_with_its_weights(runs, name, most):
+    """They go over before the first round, and not again."""
+    rounds = [line["funnel/rounds"] for line in metrics(runs / name)]
+    assert max(rounds) >= most
+    order = [(call["step"], call["call"]) for call in seen(runs / name)["calls"]]
+    assert order == [
+        (step, call) for step, num in enumerate(rounds) for call in ["sync", *["generate"] * num]
+    ]
+    assert all(map(is_fresh, sampling(runs / name)))
+
+
+def test_a_generation_for_two_steps_is_synchronized_once(runs):
+    run = runs / "two steps a generation"
+    assert [call["step"] for call in calls(run, "sync")] == [0, 2]
+    assert len(sampling(run)) == 2 and all(map(is_fresh, sampling(run)))
+
+
+@pytest.mark.parametrize("name", RESUMED)
+def test_a_resumed_run_is_the_undisturbed_one(runs, name):
+    """Bit for bit, completions too: vLLM draws from torch's generator in this process, which is restored.
+
+    The engine holds the weights of another run when the resumed one begins. With LoRA the last bits differ:
+    at each synchronization TRL merges the adapter into its base and takes it out again, which rounds.
+    """
+    whole, resumed = runs / name, runs / f"{name}, resumed"
+    generated = [call for call in calls(whole, "generate") if call["step"] >= 2]
+    assert [call["prompts"] for call in calls(resumed, "generate")] == [call["prompts"] for call in generated]
+    assert ledger_rows(resumed) == ledger_rows(whole)
+    assert_follows(resumed, first=2)
+    file = "adapter_model.safetensors" if name == "lora" else "model.safetensors"
+    expected, actual = (load_file(run / "checkpoint-4" / file) for run in (whole, resumed))
+    tolerance = 1e-5 if name == "lora" else 0.0
+    assert all(torch.allclose(actual[key], expected[key], rtol=0, atol=tolerance) for key in expected)
+
+
+def test_completions_of_a_prompt_find_it_in_the_prefix_cache(runs):
+    """100 tokens are 3 whole blocks: the first completion computes them, the others of its group do not."""
+    generated = calls(runs / "long prompts", "generate")
+    assert len(generated) > 4
+    for call in generated:
+        groups = len({tuple(ids) for ids in call["prompts"]})
+        assert groups * NUM_GENERATIONS == len(call["prompts"]) and call["n"] == 1
+        assert call["queries"] == 100 * len(call["prompts"])
+        # Prompts that begin alike share blocks beyond their own group.
+        assert call["hits"] >= groups * (NUM_GENERATIONS - 1) * 3 * BLOCK
+    assert_follows(runs / "long prompts")
+
+
+def test_judgements_share_their_context_in_the_prefix_cache(runs):
+    judged = [call for call in calls(runs / "metis", "generate") if len(call["prompts"][0]) > 100]
+    assert len(judged) == 4
+    assert all(call["hits"] > 0.8 * call["queries"] for call in judged)
+
+
+def test_vllm_judges_with_a_limit_of_its_own(runs):
+    rows = ledger_rows(runs / "metis")
+    for line in metrics(runs / "metis"):
         rollouts = [sum(row["lengths"]) for row in rows if row["step"] == line["step"]]
         # 16 judgements a step, of 5 tokens unless the end token comes before; rollouts end after 3.
         assert 3 * 16 < line["tokens/generated"] - sum(rollouts) <= 5 * 16
         assert line["self_judgement/unparseable"] < 1
 
 
-def test_replayed_completions_have_the_ratio_to_their_own_policy(tmp_path):
+def test_judgements_are_free_of_what_is_asked_of_rollouts(runs):
+    """Rollouts of at least 3 tokens, judgements of at most 2."""
+    rows = ledger_rows(runs / "minimum length")
+    assert {length for row in rows for length in row["lengths"]} == {3}
+    for line in metrics(runs / "minimum length"):
+        rollouts = [sum(row["lengths"]) for row in rows if row["step"] == line["step"]]
+        assert 0 < line["tokens/generated"] - sum(rollouts) <= 2 * 16
+
+
+def test_replayed_completions_have_the_ratio_to_their_own_policy(runs):
     """TRL's importance correction compares with the logprobs of the time when they were sampled."""
-    differences = run_in_its_process(tmp_path / "run", "--curriculum", "ssb")
-    stale = [line["rollouts/stale"] > 0 for line in metrics(tmp_path / "run")]
+    stale = [line["rollouts/stale"] > 0 for line in metrics(runs / "ssb")]
     assert any(stale)
-    for is_stale, difference in zip(stale, differences, strict=True):
-        assert difference > 1e-2 if is_stale else difference < FRESH
+    for was_stale, row in zip(stale, sampling(runs / "ssb"), strict=True):
+        assert row["sampling_logp_difference/max"] > 1e-2 if was_stale else is_fresh(row)
 
 
-@pytest.mark.parametrize("words", [[], ["--peft"]])
-def test_benchmarks_run_on_the_trainers_vllm_and_leave_it_in_step(tmp_path, words):
+@pytest.mark.parametrize("name", ["benchmarks", "benchmarks, lora"])
+def test_benchmarks_run_on_the_trainers_vllm_and_leave_it_in_step(runs, name):
     """Sampled with settings of their own; then the training goes on with its own, and with fresh weights."""
-    rows = [json.dumps({"question": f"{number:03d}="}) for number in range(20)]
-    (tmp_path / "digits.jsonl").write_text("\n".join(rows))
-    command = script_command(tmp_path / "run", "--benchmark", str(tmp_path / "digits.jsonl"), *words)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    logged, differences = map(json.loads, done.stdout.splitlines()[-2:])
-    assert max(differences) < FRESH
+    assert all(map(is_fresh, sampling(runs / name)))
+    assert [call["step"] for call in calls(runs / name, "sync")] == [0, 1, 2, 3, 4]
+    logged = [row for row in seen(runs / name)["log"] if "eval_digits/accuracy" in row]
     assert [row["step"] for row in logged] == [2, 4]
     for row in logged:
         assert 3 < row["eval_digits/tokens"] <= 6, "longer than the rollouts' 3"
         assert row["eval_digits/pass@4"] >= row["eval_digits/accuracy"] > 0
         assert row["eval_digits/truncated"] < 1
-
-
-def run_in_its_process(folder, *words) -> list[float]:
-    """The greatest difference, a step each, of the trainer's logprobs and the sampler's."""
-    command = script_command(folder, *words)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    differences = json.loads(done.stdout.splitlines()[-1])
-    assert len(differences) == 4
-    return differences
-
-
-def script_command(folder, *words) -> list[str]:
-    return [sys.executable, str(Path(__file__).parent / "vllm_run.py"), str(folder), *words]

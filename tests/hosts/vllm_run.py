@@ -1,116 +1,182 @@
-"""A process of its own for `test_trl_vllm.py`: TRL's colocate mode leaves a port and variables behind.
+"""Runs with vLLM, one after the other in one process: loading vLLM takes longest.
 
-    python vllm_run.py RUN_FOLDER [--peft] [--curriculum NAME] [--benchmark FILE]
+    python vllm_run.py FOLDER
 
-Prints the greatest difference between vLLM's and the policy's log-probabilities at each step, as a JSON list;
-with a benchmark, on the line before, what it logged.
+FOLDER/runs.json holds each run's name and settings (`Run`). A run leaves in FOLDER/NAME what a trainer
+leaves, and `seen.json`: the trainer's log, and the calls of the engine.
 """
 
-import argparse
-import functools
+import gc
 import json
-import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-# What vLLM's CPU backend needs to follow a policy; `main` adds eager, float32 and no prepacked weights.
-os.environ["VLLM_CPU_KVCACHE_SPACE"] = "1"
-os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
-os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
-os.environ["TORCHDYNAMO_DISABLE"] = "1"
-
+import tiny_vllm
 import torch
+import trl.generation.vllm_client as client
 import trl.generation.vllm_generation as generation
-import vllm.model_executor.layers.utils as layers
+import vllm_on_cpu
 from datasets import Dataset
 from peft import LoraConfig
 from tiny_judge import make_judging_tokenizer
-from tiny_trl import make_args
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from tiny_trl import make_args, make_data
+from trl.generation.vllm_client import VLLMClient
 
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer
 from rlkit.evaluate.benchmark import Benchmark
 from rlkit.evaluate.plan import make_task
 from rlkit.hosts.benchmarks import BenchmarkCallback
+from rlkit.hosts.judgements import replaced
 
 
-def leave_unpacked(layer, remove_weight=False):
-    layer.cpu_linear = torch.nn.functional.linear
+@dataclass
+class Run:
+    """One training; `benchmark` is a file of problems, `resumed` the run whose first half it goes on from.
+
+    `stale` leaves the engine as it was after the first step; `server` is an address in place of this process.
+    """
+
+    curriculum: str
+    numbers: dict[str, Any] = field(default_factory=dict)
+    reward: str = "has_seven"
+    steps: int = 4
+    tied: bool = False
+    peft: bool = False
+    prompt_length: int = 4
+    settings: dict[str, Any] = field(default_factory=dict)
+    benchmark: str | None = None
+    resumed: str | None = None
+    stale: bool = False
+    server: str | None = None
 
 
-def save_model(path: Path) -> None:
-    """vLLM takes only some head sizes, 32 the smallest, so the model is larger than in the other tests."""
-    tokenizer = make_judging_tokenizer()
-    tokenizer.save_pretrained(path)
-    config = Qwen2Config(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        max_position_embeddings=2048,
-        bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    torch.manual_seed(0)
-    Qwen2ForCausalLM(config).save_pretrained(path)
+class Engine:
+    """Makes TRL's engine. One serves all runs of a model: each finds the weights of the run before in it."""
+
+    def __init__(self, make: Any):
+        self.make = make
+        self.settings: dict[str, Any] = {}
+
+    def __call__(self, **settings: Any) -> Any:
+        if settings != self.settings:
+            self.llm = None
+            gc.collect()  # a process can hold one
+            self.llm = self.make(
+                enforce_eager=True,
+                dtype="float32",
+                disable_log_stats=False,
+                block_size=tiny_vllm.BLOCK,
+                **settings,
+            )
+            self.settings = settings
+        return self.llm
 
 
-def even_length(completions, **_):
-    return [float(len(completion) % 2 == 0) for completion in completions]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--peft", action="store_true")
-    parser.add_argument("--curriculum", default="dapo")
-    parser.add_argument("--benchmark")
-    arguments = parser.parse_args()
-    curriculum = CurriculumConfig(arguments.curriculum)
-    if arguments.curriculum == "metis":
-        curriculum = CurriculumConfig("metis", judgement_length=5, judgement_weight=1.0)
-    layers.dispatch_cpu_unquantized_gemm = leave_unpacked
-    generation.LLM = functools.partial(generation.LLM, enforce_eager=True, dtype="float32")
-    model = arguments.run.with_name("model")
-    save_model(model)
+def make_trainer(run: Run, folder: Path) -> CurriculumGRPOTrainer:
+    model = folder.with_name("tied" if run.tied else "untied")
+    if not model.exists():
+        tiny_vllm.save_model(model, tied=run.tied)
+    rows = make_data(200).to_list()
+    for row in rows:
+        row["prompt"] = row["prompt"].rjust(run.prompt_length, row["prompt"][2])
     trainer = CurriculumGRPOTrainer(
         str(model),
-        reward_funcs=even_length,
+        reward_funcs=getattr(tiny_vllm, run.reward),
         args=make_args(
-            arguments.run,
+            folder,
             use_vllm=True,
-            vllm_mode="colocate",
-            vllm_max_model_length=2048 if arguments.curriculum == "metis" else 32,
-            max_steps=4,
-            learning_rate=1e-2,
+            vllm_mode="server" if run.server else "colocate",
+            vllm_server_base_url=run.server,
+            vllm_max_model_length=2048,
+            max_steps=run.steps,
             model_init_kwargs={"dtype": "float32"},
+            **run.settings,
         ),
-        train_dataset=Dataset.from_list([{"prompt": f"{number:03d}="} for number in range(200)]),
+        train_dataset=Dataset.from_list(rows),
         processing_class=make_judging_tokenizer(),
-        peft_config=LoraConfig(target_modules=["q_proj", "v_proj"], r=4) if arguments.peft else None,
-        curriculum=curriculum,
+        peft_config=LoraConfig(target_modules=["q_proj", "v_proj"], r=4) if run.peft else None,
+        curriculum=CurriculumConfig(run.curriculum, **run.numbers),
     )
-    if arguments.benchmark:
-        benchmark = Benchmark(
+    if run.benchmark is not None:
+        digits = Benchmark(
             name="digits",
-            reward=f"{__file__}:even_length",
+            reward=f"{tiny_vllm.__file__}:even_length",
             question="{question}",
-            data=arguments.benchmark,
+            data=run.benchmark,
             stop=("7",),
         )
-        callback = BenchmarkCallback(
-            trainer, [make_task(benchmark)], 2, num_samples=4, max_new_tokens=6, prompt_form="plain"
+        trainer.add_callback(
+            BenchmarkCallback(
+                trainer, [make_task(digits)], 2, num_samples=4, max_new_tokens=6, prompt_form="plain"
+            )
         )
-        trainer.add_callback(callback)
-    trainer.train()
-    if arguments.benchmark:
-        logged = [row for row in trainer.state.log_history if "eval_digits/accuracy" in row]
-        print(json.dumps(logged))
-    name = "sampling/sampling_logp_difference/max"
-    print(json.dumps([row[name] for row in trainer.state.log_history if name in row]))
+    return trainer
+
+
+@contextmanager
+def watched(trainer: Any, run: Run) -> Iterator[list[dict[str, Any]]]:
+    """The engine's calls inside: weights that it took, and prompts with the tokens found in its cache."""
+    engine, calls = trainer.vllm_generation, []
+    sync_weights = engine.sync_weights
+    sampler = engine.vllm_client if run.server else engine.llm
+    generate = sampler.generate
+
+    def watched_sync() -> None:
+        calls.append({"call": "sync", "step": trainer.state.global_step})
+        if not (run.stale and trainer.state.global_step > 0):
+            sync_weights()
+
+    def watched_generate(prompts: list, **rest: Any) -> Any:
+        before = cache_counts(sampler)
+        generated = generate(prompts, **rest)
+        counts = {name: value - before[name] for name, value in cache_counts(sampler).items()}
+        ids = prompts if run.server else [prompt["prompt_token_ids"] for prompt in prompts]
+        num = rest["n"] if run.server else rest["sampling_params"].n
+        calls.append(
+            {"call": "generate", "step": trainer.state.global_step, "prompts": ids, "n": num, **counts}
+        )
+        return generated
+
+    with replaced(engine, sync_weights=watched_sync), replaced(sampler, generate=watched_generate):
+        yield calls
+
+
+def cache_counts(sampler: Any) -> dict[str, float]:
+    """Tokens of prompts so far, and those of them that were in the prefix cache."""
+    if isinstance(sampler, VLLMClient):
+        text = sampler.session.get(f"{sampler.base_url}/metrics").text
+        found = re.findall(r"^vllm:prefix_cache_(queries|hits)_total\{.*\} (\S+)$", text, re.MULTILINE)
+        return {name: float(value) for name, value in found}
+    names = {"vllm:prefix_cache_queries": "queries", "vllm:prefix_cache_hits": "hits"}
+    return {names[metric.name]: metric.value for metric in sampler.get_metrics() if metric.name in names}
+
+
+def execute(run: Run, folder: Path) -> None:
+    checkpoint = None
+    if run.resumed is not None:
+        shutil.copytree(folder.with_name(run.resumed), folder)
+        checkpoint = str(folder / f"checkpoint-{run.steps // 2}")
+    trainer = make_trainer(run, folder)
+    with watched(trainer, run) as calls:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    (folder / "seen.json").write_text(json.dumps({"log": trainer.state.log_history, "calls": calls}))
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    generation.LLM = Engine(generation.LLM)
+    VLLMClient.init_communicator = vllm_on_cpu.connect_through_file
+    client.packed_nccl_broadcast_producer = vllm_on_cpu.send_through_file
+    for name, settings in json.loads((folder / "runs.json").read_text()).items():
+        execute(Run(**settings), folder / name)
+        print(name, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]))
