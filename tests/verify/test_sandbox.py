@@ -47,7 +47,7 @@ def test_subclasses_arrive_as_their_base() -> None:
         (
             "import threading, time\ndef f(x):\n threading.stack_size(32768)\n"
             " while True: threading.Thread(target=time.sleep, args=(99,)).start()",
-            "threads",
+            "thread",
         ),
     ],
 )
