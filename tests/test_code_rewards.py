@@ -19,6 +19,20 @@ PROMPT = 'def square(x):\n    """Square it."""\n'
 MBPP_BROKEN = {367, 927}  # their set-up code lacks a class
 
 
+EVALPLUS = """import numpy as np
+
+def assertion(out, exp, atol):
+    exact_match = out == exp
+    if atol == 0 and isinstance(exp, float):
+        atol = 1e-6
+    if not exact_match and atol != 0:
+        assert np.allclose(out, exp, rtol=1e-07, atol=atol)
+    else:
+        assert exact_match
+"""
+"""The form of EvalPlus's tests: all inputs in one loop, compared by NumPy."""
+
+
 @pytest.fixture(autouse=True)
 def sandbox() -> None:
     try:
@@ -41,6 +55,22 @@ def test_humaneval_takes_text_and_messages_continuations_and_whole_functions() -
     rows: dict[str, Any] = {"test": [CHECK] * 5, "entry_point": ["square"] * 5, "code_prompt": [PROMPT] * 5}
     assert humaneval(completions, **rows, prompts=["?"] * 5) == [1.0, 1.0, 1.0, 0.0, 0.0]
     assert humaneval_share(completions, **rows) == [1.0, 1.0, 1.0, 0.5, 0.0]
+
+
+def test_evalplus_for_humaneval() -> None:
+    loop = "    for i, (inp, exp) in enumerate(zip([[[0.1, 0.2]], [[1.0]]], [0.3, 1.0])):\n"
+    check = f"{EVALPLUS}\ndef check(candidate):\n{loop}        assertion(candidate(*inp), exp, 0)\n"
+    completions = [block("def total(xs): return sum(xs)"), block("def total(xs): return 0.3")]
+    assert humaneval(completions, test=[check] * 2, entry_point=["total"] * 2) == [1.0, 0.0]
+
+
+def test_evalplus_for_mbpp() -> None:
+    """Its one script is the only test; rlkit/evaluate/benchmarks.py makes it a list."""
+    loop = "for i, (inp, exp) in enumerate(zip([[(3, 4), (4, 5)], [(1, 2), (2,)]], [(4,), (2,)])):\n"
+    script = f"{EVALPLUS}\n{loop}    assertion(similar(*inp), exp, 0)\n"
+    right = block("def similar(a, b): return tuple(set(a) & set(b))")
+    completions = [right, block("def similar(a, b): return (4,)")]
+    assert mbpp(completions, [[script]] * 2) == [1.0, 0.0]
 
 
 def test_mbpp_has_imports_and_setup_code() -> None:
