@@ -36,7 +36,7 @@ ZERO = {
     "zero_force_ds_cpu_optimizer": False,
     "zero_allow_untested_optimizer": True,
 }
-ZERO_JOBS = ("dapo", "pcl", "ssb", "metis")  # the ways in which a curriculum uses the policy
+JOBS_OF = {"fsdp2": tuple(SHARDED), "zero2": ("dapo", "ssb"), "zero3": ("pcl", "metis")}
 
 
 def launch(folder, names, way, resume=None):
@@ -80,15 +80,15 @@ def runs(request, tmp_path_factory):
     if request.param != "fsdp2":
         pytest.importorskip("deepspeed")
     folder = tmp_path_factory.mktemp(request.param)
-    launch(folder, SHARDED if request.param == "fsdp2" else ZERO_JOBS, request.param)
+    launch(folder, JOBS_OF[request.param], request.param)
     return folder, request.param
 
 
 @pytest.mark.parametrize("name", SHARDED)
 def test_shards_choose_and_learn_as_one(alone, runs, name):
     folder, way = runs
-    if way != "fsdp2" and name not in ZERO_JOBS:
-        pytest.skip("under FSDP2 only")
+    if name not in JOBS_OF[way]:
+        pytest.skip("under another way only")
     one, first, second = read(alone, name), read(folder, name, 0), read(folder, name, 1)
     coarse = {"rel": 2e-2, "abs": 1e-2} if name.startswith("bf16") else {"rel": 1e-4, "abs": 1e-5}
     for whole, left, right in zip(one["notes"], first["notes"], second["notes"], strict=True):
@@ -106,7 +106,7 @@ def test_shards_choose_and_learn_as_one(alone, runs, name):
 
 def test_resume_of_shards(runs):
     folder, way = runs
-    names = [name for name in RESUMED if way == "fsdp2" or name in ZERO_JOBS]
+    names = [name for name in RESUMED if name in JOBS_OF[way]]
     before = {name: ledger_rows(folder / name) for name in names}
     launch(folder, names, way, resume=3)
     for name in names:

@@ -208,7 +208,9 @@ def without_bubblewrap(script: str, folder: Path, **environment: str) -> subproc
 def test_without_bubblewrap_one_line_says_what_to_do(tmp_path: Path) -> None:
     ended = without_bubblewrap(UNSANDBOXED, tmp_path)
     last_line = ended.stderr.strip().splitlines()[-1]
-    assert ended.returncode == 1 and last_line.startswith("ValueError: code rewards need a sandbox")
+    assert ended.returncode == 1 and last_line.startswith(
+        "rlkit.verify.sandbox.NoSandboxError: code rewards need a sandbox"
+    )
     assert "apt install bubblewrap" in last_line and "RLKIT_UNSANDBOXED_CODE=1" in last_line
     assert ended.stdout == ""
 
