@@ -22,54 +22,14 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import numpy as np
-import torch
-from bench_models import coin, make_prompts, save_model
-from datasets import Dataset
-from transformers import PreTrainedTokenizerFast
-from trl import GRPOConfig
+from bench_models import make_prompts, save_model
+from bench_stages import Setting, make_trainer
 
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer
 from rlkit.types import Prediction, Proposal
 
 LOW, HIGH = 0.25, 0.75
 GENERATIONS = 8
-
-
-def make_trainer(model: str, arguments: argparse.Namespace, folder: str) -> CurriculumGRPOTrainer:
-    """A trainer whose candidates are the whole pool; its learning rate is 0, the policy stays."""
-    cuda, vllm = torch.cuda.is_available(), arguments.engine == "vllm"
-    rows = arguments.groups * GENERATIONS
-    batch = min(rows, 32)
-    args = GRPOConfig(
-        folder,
-        per_device_train_batch_size=batch,
-        gradient_accumulation_steps=rows // batch,
-        num_generations=GENERATIONS,
-        max_completion_length=arguments.length,
-        generation_kwargs={"min_tokens" if vllm else "min_new_tokens": arguments.length},
-        max_steps=arguments.steps,
-        learning_rate=0.0,
-        use_vllm=vllm,
-        vllm_mode="colocate",
-        vllm_gpu_memory_utilization=0.3,
-        vllm_max_model_length=arguments.length + 128,
-        bf16=cuda,
-        use_cpu=not cuda,
-        gradient_checkpointing=cuda,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        model_init_kwargs={"dtype": "bfloat16" if cuda else "float32"},
-    )
-    curriculum = CurriculumConfig("pcl", candidates=arguments.prompts // arguments.groups)
-    return CurriculumGRPOTrainer(
-        model,
-        reward_funcs=coin,
-        args=args,
-        train_dataset=Dataset.from_list(make_prompts(arguments.prompts)),
-        processing_class=PreTrainedTokenizerFast.from_pretrained(model),
-        curriculum=curriculum,
-    )
 
 
 def by_value_model(trainer: CurriculumGRPOTrainer, repeats: int) -> tuple[float, np.ndarray]:
@@ -114,7 +74,17 @@ def main() -> None:
     num = arguments.rolled_out or arguments.prompts
 
     with tempfile.TemporaryDirectory() as folder:
-        trainer = make_trainer(str(save_model(arguments.size, Path(folder) / "model")), arguments, folder)
+        setting = Setting(
+            str(save_model(arguments.size, Path(folder) / "model")),
+            groups=arguments.groups,
+            generations=GENERATIONS,
+            length=arguments.length,
+            engine=arguments.engine,
+            num_prompts=arguments.prompts,
+        )
+        # The whole pool are candidates; the policy stays what it is.
+        curriculum = CurriculumConfig("pcl", candidates=arguments.prompts // arguments.groups)
+        trainer = make_trainer(setting, folder, arguments.steps, curriculum, learning_rate=0.0)
         trainer.train()
         rate_N = np.array([row["pass_rate"] for row in make_prompts(arguments.prompts)])
         between_N = (rate_N >= LOW) & (rate_N <= HIGH)

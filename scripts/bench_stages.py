@@ -17,6 +17,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -41,8 +42,10 @@ class Setting:
     plain: bool = False
 
 
-def train(setting: Setting) -> dict[str, float]:
-    """Trains in this process, and gives medians of the timed steps."""
+def make_trainer(
+    setting: Setting, folder: str, max_steps: int, curriculum: Any = None, learning_rate: float = 1e-6
+) -> Any:
+    """The trainer of a setting; `curriculum` takes the place of its preset's name."""
     import torch
     from bench_models import coin, make_prompts
     from datasets import Dataset
@@ -50,47 +53,54 @@ def train(setting: Setting) -> dict[str, float]:
     from trl import GRPOConfig, GRPOTrainer
 
     from rlkit import CurriculumGRPOTrainer
-    from rlkit.hosts.simulated import peak_resident_mb
 
-    cuda = torch.cuda.is_available()
+    cuda, vllm = torch.cuda.is_available(), setting.engine == "vllm"
     rows = setting.groups * setting.generations
     batch = min(setting.batch, rows)
-    shortest = "min_tokens" if setting.engine == "vllm" else "min_new_tokens"
+    args = GRPOConfig(
+        folder,
+        per_device_train_batch_size=batch,
+        gradient_accumulation_steps=rows // batch,
+        num_generations=setting.generations,
+        max_completion_length=setting.length,
+        generation_kwargs={"min_tokens" if vllm else "min_new_tokens": setting.length},
+        max_steps=max_steps,
+        learning_rate=learning_rate,
+        use_vllm=vllm,
+        vllm_mode="colocate",
+        vllm_gpu_memory_utilization=0.3,
+        vllm_max_model_length=setting.length + 128,
+        bf16=cuda,
+        use_cpu=not cuda,
+        gradient_checkpointing=cuda,
+        save_strategy="no",
+        report_to="none",
+        logging_steps=1,
+        disable_tqdm=True,
+        model_init_kwargs={"dtype": "bfloat16" if cuda else "float32"},
+    )
+    # By its class: AutoTokenizer would take Qwen2's own for any tokenizer of a Qwen2 model.
+    extra: dict[str, Any] = {"processing_class": PreTrainedTokenizerFast.from_pretrained(setting.model)}
+    if not setting.plain:
+        extra["curriculum"] = curriculum or setting.curriculum
+    kind = GRPOTrainer if setting.plain else CurriculumGRPOTrainer
+    data = Dataset.from_list(make_prompts(setting.num_prompts))
+    return kind(setting.model, reward_funcs=coin, args=args, train_dataset=data, **extra)
+
+
+def train(setting: Setting) -> dict[str, float]:
+    """Trains in this process, and gives medians of the timed steps."""
+    import torch
+
+    from rlkit.hosts.simulated import peak_resident_mb
+
     with tempfile.TemporaryDirectory() as folder:
-        args = GRPOConfig(
-            folder,
-            per_device_train_batch_size=batch,
-            gradient_accumulation_steps=rows // batch,
-            num_generations=setting.generations,
-            max_completion_length=setting.length,
-            generation_kwargs={shortest: setting.length},
-            max_steps=WARM_UP + setting.steps,
-            learning_rate=1e-6,
-            use_vllm=setting.engine == "vllm",
-            vllm_mode="colocate",
-            vllm_gpu_memory_utilization=0.3,
-            vllm_max_model_length=setting.length + 128,
-            bf16=cuda,
-            use_cpu=not cuda,
-            gradient_checkpointing=cuda,
-            save_strategy="no",
-            report_to="none",
-            logging_steps=1,
-            disable_tqdm=True,
-            model_init_kwargs={"dtype": "bfloat16" if cuda else "float32"},
-        )
-        kind = GRPOTrainer if setting.plain else CurriculumGRPOTrainer
-        # By its class: AutoTokenizer would take Qwen2's own for any tokenizer of a Qwen2 model.
-        extra = {"processing_class": PreTrainedTokenizerFast.from_pretrained(setting.model)}
-        if not setting.plain:
-            extra["curriculum"] = setting.curriculum
-        data = Dataset.from_list(make_prompts(setting.num_prompts))
-        trainer = kind(setting.model, reward_funcs=coin, args=args, train_dataset=data, **extra)
+        trainer = make_trainer(setting, folder, WARM_UP + setting.steps)
         start = time.perf_counter()
         trainer.train()
-        seconds = (time.perf_counter() - start) / args.max_steps
+        seconds = (time.perf_counter() - start) / (WARM_UP + setting.steps)
         peak = {"peak_mb": peak_resident_mb()}
-        if cuda:
+        if torch.cuda.is_available():
             peak["peak_cuda_mb"] = torch.cuda.max_memory_allocated() / 1e6
         if setting.plain:
             return {"whole_seconds": seconds, **peak}
