@@ -19,9 +19,9 @@ from rich.table import Table
 
 from rlkit.arena.compare import train
 from rlkit.arena.plan import Comparison
-from rlkit.budget import AXES, Budget
 from rlkit.report.curves import Curve
 from rlkit.report.figure import plot_curves
+from rlkit.settings.budget import AXES, Budget
 
 RECIPES = Path(__file__).resolve().parent
 TARGET_SHARES = (0.5, 0.8)

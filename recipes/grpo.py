@@ -25,15 +25,15 @@ from datasets import Dataset, load_dataset
 from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_config
 
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer
-from rlkit.arguments import parse_arguments
-from rlkit.checkpoint import AUTO, check_output_dir, find_checkpoint, resume_setting
 from rlkit.curriculum.presets import resolve_config
-from rlkit.data import read_rows, to_prompt_rows
 from rlkit.evaluate.benchmarks import data_files, find_benchmark
 from rlkit.evaluate.plan import Task, make_task
-from rlkit.hosts.benchmarks import BenchmarkCallback
-from rlkit.hosts.saving import SavingError
-from rlkit.hosts.watch import NothingGradedError
+from rlkit.hosts.trl.benchmarks import BenchmarkCallback
+from rlkit.hosts.trl.saving import SavingError
+from rlkit.hosts.trl.watch import NothingGradedError
+from rlkit.prompts.files import read_rows, to_prompt_rows
+from rlkit.record.checkpoint import AUTO, check_output_dir, find_checkpoint, resume_setting
+from rlkit.settings.arguments import parse_arguments
 from rlkit.verify.load import load_reward
 from rlkit.verify.rewards import check_golds, check_reward
 

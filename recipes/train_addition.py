@@ -25,9 +25,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, T
 from trl import GRPOConfig
 
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer, build_curriculum
-from rlkit.arguments import parse_arguments
-from rlkit.checkpoint import AUTO, find_checkpoint
-from rlkit.ledger import StepLog
+from rlkit.record.checkpoint import AUTO, find_checkpoint
+from rlkit.record.ledger import StepLog
+from rlkit.settings.arguments import parse_arguments
 
 
 @dataclass

@@ -11,7 +11,7 @@ value 24, whatever its numbers: train on neither. Needs pip install 'rlkit[reaso
 
 from typing import Any
 
-from rlkit.tasks import check_installed
+from rlkit.prompts.tasks import check_installed
 from rlkit.verify.stated import marked_answer
 from rlkit.verify.task_scorer import SCORER
 from rlkit.verify.text import Completion, completion_text

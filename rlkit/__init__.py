@@ -5,11 +5,11 @@
 
 from typing import TYPE_CHECKING
 
-from rlkit.config import CurriculumConfig
 from rlkit.curriculum import PRESETS, Curriculum, build_curriculum
+from rlkit.settings.config import CurriculumConfig
 
 if TYPE_CHECKING:
-    from rlkit.hosts.trl import CurriculumGRPOTrainer
+    from rlkit.hosts.trl.trainer import CurriculumGRPOTrainer
 
 __all__ = ["PRESETS", "Curriculum", "CurriculumConfig", "CurriculumGRPOTrainer", "build_curriculum"]
 __version__ = "0.1.0"
@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str):
     if name == "CurriculumGRPOTrainer":
-        from rlkit.hosts.trl import CurriculumGRPOTrainer
+        from rlkit.hosts.trl.trainer import CurriculumGRPOTrainer
 
         return CurriculumGRPOTrainer
     raise AttributeError(f"module 'rlkit' has no attribute {name!r}")

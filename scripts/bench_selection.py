@@ -23,9 +23,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from rlkit.config import CurriculumConfig
 from rlkit.curriculum import PRESETS, build_curriculum
-from rlkit.hosts.simulated import SimulationConfig, peak_resident_mb, prepare
+from rlkit.hosts.simulated.host import SimulationConfig, peak_resident_mb, prepare
+from rlkit.settings.config import CurriculumConfig
 
 GROUPS, CANDIDATES = 512, 8192
 WARM_UP = 3

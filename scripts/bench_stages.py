@@ -92,7 +92,7 @@ def train(setting: Setting) -> dict[str, float]:
     """Trains in this process, and gives medians of the timed steps."""
     import torch
 
-    from rlkit.hosts.simulated import peak_resident_mb
+    from rlkit.hosts.simulated.host import peak_resident_mb
 
     with tempfile.TemporaryDirectory() as folder:
         trainer = make_trainer(setting, folder, WARM_UP + setting.steps)

@@ -29,9 +29,9 @@ import numpy as np
 from rlkit.curriculum.calibration import spearman
 from rlkit.curriculum.estimators.text_features import prompt_text
 from rlkit.curriculum.estimators.value_model import ValueModel
-from rlkit.hosts.simulated import SimulatedHost, SimulationConfig
-from rlkit.pool import PromptPool, make_pool
-from rlkit.rows import prompt_keys, unique_prompts
+from rlkit.hosts.simulated.host import SimulatedHost, SimulationConfig
+from rlkit.prompts.pool import PromptPool, make_pool
+from rlkit.prompts.rows import prompt_keys, unique_prompts
 from rlkit.types import Groups
 
 TOKEN = re.compile(r"\\?[a-z]+|\d+|[^\sa-z\d]")

@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 
 from rewards.math_answer import accuracy
-from rlkit.data import read_rows
+from rlkit.prompts.files import read_rows
 from rlkit.verify.answers import find_gold
 from rlkit.verify.equivalence import POOL, Question
 from rlkit.verify.literal import as_gold, normalize, same_as_written

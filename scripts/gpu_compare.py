@@ -28,7 +28,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from rlkit.tasks import task_rows
+from rlkit.prompts.tasks import task_rows
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CHAT_TEMPLATE = (

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlkit.collect import NoLedger, UnfilledBatchError, collect
-from rlkit.config import CurriculumConfig
 from rlkit.curriculum import Curriculum, build_curriculum
 from rlkit.curriculum.estimators.neutral import Neutral
 from rlkit.curriculum.filters import keep_all, zero_variance
 from rlkit.curriculum.selectors import in_order
-from rlkit.funnel import funnel
-from rlkit.hosts.simulated import SimulatedHost, SimulationConfig
-from rlkit.pool import PromptPool
+from rlkit.hosts.simulated.host import SimulatedHost, SimulationConfig
+from rlkit.prompts.pool import PromptPool
+from rlkit.record.funnel import funnel
+from rlkit.settings.config import CurriculumConfig
 from rlkit.types import Groups, Proposal
 
 G = 4

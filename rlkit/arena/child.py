@@ -45,7 +45,7 @@ def _run_script(script: str, words: list[str]) -> None:
 def _resume_words(folder: Path) -> list[str]:
     """What resumes a half-done run; one without a whole checkpoint starts again in an empty folder."""
     if any(folder.glob("checkpoint-*")):
-        from rlkit.checkpoint import last_checkpoint  # torch, which the script loads in any case
+        from rlkit.record.checkpoint import last_checkpoint  # torch, which the script loads in any case
 
         if last_checkpoint(folder) is not None:
             return ["--resume_from_checkpoint", "true"]

@@ -6,7 +6,7 @@ simulated` is the simulated policy. The script is run as
     SCRIPT --config FILE --curriculum NAME --seed N --output_dir DIR --budget AXIS=N --max_steps N
            [--FIELD VALUE, from `vary` and `overrides`] [--resume_from_checkpoint true]
 
-so any script that reads GRPOConfig and CurriculumConfig with `rlkit.arguments.parse_arguments` can be
+so any script that reads its settings with `rlkit.settings.arguments.parse_arguments` can be
 compared. It leaves `metrics.jsonl`, as `CurriculumGRPOTrainer` does, and its held-out accuracy in
 `heldout.jsonl` or in TRL's evaluations (`rlkit.report.curves.read_heldout`).
 """
@@ -20,8 +20,8 @@ from typing import Any
 
 import yaml
 
-from rlkit.budget import Budget
 from rlkit.curriculum.presets import resolve_config
+from rlkit.settings.budget import Budget
 
 SIMULATED = "simulated"
 NO_LIMIT = 1_000_000

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from rlkit.arena.child import FINISHED
 from rlkit.arena.plan import Comparison, Run
-from rlkit.budget import Budget
+from rlkit.settings.budget import Budget
 
 LOG_LINES = 15
 """Of a failed run's log that are shown."""

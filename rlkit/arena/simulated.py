@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from rlkit.config import CurriculumConfig
 from rlkit.curriculum.presets import build_curriculum, resolve_config
-from rlkit.hosts.simulated import SimulationConfig, simulate
-from rlkit.ledger import StepLog
+from rlkit.hosts.simulated.host import SimulationConfig, simulate
+from rlkit.record.ledger import StepLog
+from rlkit.settings.config import CurriculumConfig
 
 
 def main(words: list[str]) -> None:

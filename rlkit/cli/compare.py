@@ -43,7 +43,7 @@ def compare(
 
     from rlkit.arena.compare import compare as run
     from rlkit.arena.plan import Comparison, parse_targets, parse_vary
-    from rlkit.budget import parse_budget
+    from rlkit.settings.budget import parse_budget
 
     comparison = Comparison(
         config=config,

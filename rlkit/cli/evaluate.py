@@ -150,7 +150,7 @@ def _choose(
     assert dataset is not None
     if reward is None:
         raise ValueError("reward is missing: --dataset needs --reward FILE.py:FUNCTION or MODULE:FUNCTION")
-    from rlkit.data import read_rows
+    from rlkit.prompts.files import read_rows
 
     has_prompt = "prompt" in read_rows(dataset)[0]
     return [

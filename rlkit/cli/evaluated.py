@@ -62,10 +62,10 @@ def check_overlap(
     benchmarks: "Sequence[Benchmark]", data: Sequence[str], train: Path, column: str, out: Path | None
 ) -> None:
     """Print which problems of benchmarks occur in a training file, and write OUT/overlap.json."""
-    from rlkit.data import read_rows
     from rlkit.evaluate.benchmarks import data_files
     from rlkit.evaluate.overlap import find_overlaps, prompt_texts
     from rlkit.evaluate.problems import load_problems
+    from rlkit.prompts.files import read_rows
 
     files = data_files(data, [benchmark.name for benchmark in benchmarks])
     rows = read_rows(train)

@@ -43,7 +43,7 @@ def grade(
     """
     import time
 
-    from rlkit.data import read_rows
+    from rlkit.prompts.files import read_rows
     from rlkit.verify.grading import GradeWriter, completions_of, grade_golds, grade_rows, prepare_rows
     from rlkit.verify.load import load_reward
 

@@ -49,7 +49,7 @@ def simulate(
     import time
 
     from rlkit.arena.simulated import read_file, read_settings, write_json
-    from rlkit.hosts.simulated import prepare, run, summarize
+    from rlkit.hosts.simulated.host import prepare, run, summarize
 
     options = {
         "curriculum": preset,

@@ -14,7 +14,7 @@ def tasks(
     seed: Annotated[int, typer.Option(help="Row i of a task depends on seed + i alone.")] = 0,
 ) -> None:
     """Write rows of reasoning-gym tasks, for the reward rewards.reasoning_gym:reasoning_gym."""
-    from rlkit.tasks import task_rows
+    from rlkit.prompts.tasks import task_rows
 
     if out.suffix != ".jsonl":
         raise ValueError(f"--out {out} must end in .jsonl")

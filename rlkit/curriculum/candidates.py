@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.pool import MAX_LOOKS, Admission, PromptPool
+from rlkit.prompts.pool import MAX_LOOKS, Admission, PromptPool
 
 Recall = Callable[[int, np.ndarray], np.ndarray]
 """From a number of prompts wanted and those excluded to pool indices, as many as there are up to that."""

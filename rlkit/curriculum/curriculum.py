@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rlkit.budget import Budget
 from rlkit.curriculum.allocation import Allocation
 from rlkit.curriculum.calibration import Calibration
 from rlkit.curriculum.candidates import CandidateStream, Recall
@@ -18,8 +17,9 @@ from rlkit.curriculum.filters import KEPT, REFERENCE, WAITING, Filter
 from rlkit.curriculum.probe import Probe
 from rlkit.curriculum.selectors import Selector, in_order
 from rlkit.curriculum.shelf import Replay, Shelf, Waiting
-from rlkit.pool import Admission, PromptPool
-from rlkit.safety import SafetyConfig
+from rlkit.prompts.pool import Admission, PromptPool
+from rlkit.settings.budget import Budget
+from rlkit.settings.safety import SafetyConfig
 from rlkit.types import Batch, Groups, Prediction, Proposal
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ import numpy as np
 
 from rlkit.curriculum.estimators.positions import positions_among
 from rlkit.curriculum.filters import WAITING
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
 from rlkit.types import REPLAYED, Batch, Groups
 
 COLUMNS = ("signal_PG", "reward_PG", "length_PG", "age_PG")

@@ -7,8 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rlkit.data import read_rows
 from rlkit.evaluate.benchmark import Benchmark
+from rlkit.prompts.files import read_rows
 
 Prompt = str | list[dict[str, Any]]
 _PLACE = re.compile(r"\{([\w.]+)\}")

@@ -20,13 +20,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rlkit.data import read_rows, to_prompt_rows
 from rlkit.evaluate.benchmark import Benchmark
 from rlkit.evaluate.plan import Settings, Task
 from rlkit.evaluate.problems import Problem
 from rlkit.evaluate.rows import Row
 from rlkit.evaluate.run import evaluate
 from rlkit.evaluate.store import read_rows as read_completions
+from rlkit.prompts.files import read_rows, to_prompt_rows
 from rlkit.verify.load import load_reward
 from rlkit.verify.rewards import check_reward
 

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rlkit.budget import AXES
 from rlkit.report.curves import CALIBRATION, Curve, paired_mean, paired_ratio
+from rlkit.settings.budget import AXES
 
 MIN_BLOCKS = 3
 """Independent pairs without which no verdict is given: the interval of two is no interval."""

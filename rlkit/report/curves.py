@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rlkit.budget import AXES, Budget
+from rlkit.settings.budget import AXES, Budget
 
 SMOOTHING = 3
 """Evaluations in the moving mean that must cross a target, so that one lucky evaluation does not count."""

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rlkit.budget import AXES
 from rlkit.report.curves import Curve
+from rlkit.settings.budget import AXES
 
 GRID_POINTS = 200
 MOST_THIN = 4

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from rlkit.budget import AXES
+from rlkit.settings.budget import AXES
 
 NOTES = """\
 Brackets: 95% interval of the paired bootstrap over the runs, resampled by start. "No difference shown": it

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from rlkit.manifest import commit, is_committed
+from rlkit.record.manifest import commit, is_committed
 
 
 def main():

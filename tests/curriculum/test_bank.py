@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from rlkit.checkpoint import load_state, save_state
 from rlkit.curriculum import build_curriculum
 from rlkit.curriculum.estimators.bank import Bank
-from rlkit.pool import make_pool
+from rlkit.prompts.pool import make_pool
+from rlkit.record.checkpoint import load_state, save_state
 from rlkit.types import Groups, Prediction
 
 NUM = 6

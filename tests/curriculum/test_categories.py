@@ -10,7 +10,7 @@ from rlkit.curriculum.estimators.bandit import Bandit, absolute_advantage
 from rlkit.curriculum.estimators.missing_skills import MissingSkills
 from rlkit.curriculum.filters import keep_all
 from rlkit.curriculum.selectors import in_order
-from rlkit.pool import make_pool
+from rlkit.prompts.pool import make_pool
 from rlkit.types import Groups, Prediction
 
 KINDS = ["algebra"] * 6 + ["geometry"] * 3 + ["number"]

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlkit.checkpoint import load_state, save_state
 from rlkit.collect import NoLedger, collect
-from rlkit.config import CurriculumConfig
 from rlkit.curriculum import PRESETS, Curriculum, build_curriculum
 from rlkit.curriculum.estimators.neutral import Neutral
 from rlkit.curriculum.filters import keep_all, zero_variance
 from rlkit.curriculum.selectors import in_order, nearest
-from rlkit.hosts.simulated import SimulatedHost, SimulationConfig
-from rlkit.pool import make_pool
+from rlkit.hosts.simulated.host import SimulatedHost, SimulationConfig
+from rlkit.prompts.pool import make_pool
+from rlkit.record.checkpoint import load_state, save_state
+from rlkit.settings.config import CurriculumConfig
 from rlkit.types import Groups, Prediction
 
 NOTHING = np.empty(0, dtype=np.int64)

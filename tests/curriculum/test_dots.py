@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from rlkit.checkpoint import load_state, save_state
-from rlkit.config import CurriculumConfig
 from rlkit.curriculum import build_curriculum
 from rlkit.curriculum.estimators.attention_head import AttentionHead
 from rlkit.curriculum.estimators.dots import Dots
 from rlkit.curriculum.estimators.positions import positions_among
 from rlkit.curriculum.scale import Scale
-from rlkit.hosts.simulated import SimulationConfig, simulate
-from rlkit.pool import make_pool
+from rlkit.hosts.simulated.host import SimulationConfig, simulate
+from rlkit.prompts.pool import make_pool
+from rlkit.record.checkpoint import load_state, save_state
+from rlkit.settings.config import CurriculumConfig
 from rlkit.types import Groups, Prediction
 
 NUM = 96

@@ -11,8 +11,8 @@ from rlkit.curriculum import Curriculum
 from rlkit.curriculum.fallback import Fallback
 from rlkit.curriculum.filters import keep_all
 from rlkit.curriculum.selectors import nearest
-from rlkit.hosts.simulated import SimulationConfig, prepare, simulate
-from rlkit.safety import SafetyConfig
+from rlkit.hosts.simulated.host import SimulationConfig, prepare, simulate
+from rlkit.settings.safety import SafetyConfig
 from rlkit.types import Prediction
 
 SIMULATED = SimulationConfig(num_prompts=200, num_steps=30, groups_per_step=32, num_generations=8)

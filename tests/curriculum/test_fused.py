@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from rlkit.collect import NoLedger, collect
-from rlkit.config import CurriculumConfig
 from rlkit.curriculum import build_curriculum
 from rlkit.curriculum.estimators.fused import Fused
 from rlkit.curriculum.estimators.value_model import ValueModel
 from rlkit.curriculum.scale import Scale
-from rlkit.hosts.simulated import SimulatedHost, SimulationConfig, simulate
-from rlkit.pool import make_pool
+from rlkit.hosts.simulated.host import SimulatedHost, SimulationConfig, simulate
+from rlkit.prompts.pool import make_pool
+from rlkit.settings.config import CurriculumConfig
 from rlkit.types import Groups
 
 NUM = 12

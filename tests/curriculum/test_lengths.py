@@ -3,7 +3,7 @@
 import numpy as np
 
 from rlkit.curriculum.estimators.lengths import Lengths
-from rlkit.pool import make_pool
+from rlkit.prompts.pool import make_pool
 from rlkit.types import Groups
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from rlkit.checkpoint import load_state, save_state
 from rlkit.curriculum.estimators.linear_head import EDGE, FORGETTING, PENALTY, WIDTH, LinearHead
-from rlkit.pool import make_pool
+from rlkit.prompts.pool import make_pool
+from rlkit.record.checkpoint import load_state, save_state
 
 
 class States:

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkit.config import CurriculumConfig
 from rlkit.curriculum import build_curriculum
 from rlkit.curriculum.estimators.moving_target import MovingTarget
-from rlkit.pool import make_pool
+from rlkit.prompts.pool import make_pool
+from rlkit.settings.config import CurriculumConfig
 from rlkit.types import Groups, Prediction
 
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkit.config import CurriculumConfig
 from rlkit.curriculum import build_curriculum
 from rlkit.curriculum.estimators.offline import ranked, solvable, unsaturated
-from rlkit.pool import make_pool
+from rlkit.prompts.pool import make_pool
+from rlkit.settings.config import CurriculumConfig
 
 NOTHING = np.empty(0, dtype=int)
 RATES = [0.0, 0.5, 1.0, 0.75, 0.25, 0.0, 1.0, 0.1]

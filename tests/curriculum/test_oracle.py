@@ -5,8 +5,8 @@ import pytest
 
 from rlkit.curriculum import build_curriculum
 from rlkit.curriculum.estimators.oracle import Oracle
-from rlkit.hosts.simulated import SimulatedHost, SimulationConfig
-from rlkit.pool import make_pool
+from rlkit.hosts.simulated.host import SimulatedHost, SimulationConfig
+from rlkit.prompts.pool import make_pool
 
 
 class Blind:

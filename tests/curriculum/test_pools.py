@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rlkit.curriculum.estimators.pools import EASY, HARD, NORMAL, UNSEEN, Pools
-from rlkit.pool import make_pool
+from rlkit.prompts.pool import make_pool
 from rlkit.types import Groups, Prediction
 
 EVERYTHING = np.arange(6)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rlkit.curriculum.estimators.posterior import Posterior
 from rlkit.curriculum.scale import Scale
-from rlkit.pool import make_pool
+from rlkit.prompts.pool import make_pool
 from rlkit.types import Groups, Prediction
 
 NAN = np.nan

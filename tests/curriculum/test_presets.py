@@ -7,10 +7,10 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from rlkit.config import CurriculumConfig
 from rlkit.curriculum import PRESETS, build_curriculum
 from rlkit.curriculum.presets import resolve_config
-from rlkit.hosts.simulated import SimulationConfig, simulate
+from rlkit.hosts.simulated.host import SimulationConfig, simulate
+from rlkit.settings.config import CurriculumConfig
 from rlkit.types import Groups, Prediction
 
 POOL = SimulationConfig(num_prompts=600, num_steps=25, groups_per_step=16, seed=2)

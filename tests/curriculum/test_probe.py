@@ -4,15 +4,15 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkit.checkpoint import load_state, save_state
 from rlkit.collect import NoLedger, collect
 from rlkit.curriculum import Curriculum
 from rlkit.curriculum.estimators.neutral import Neutral
 from rlkit.curriculum.filters import keep_all, zero_variance
 from rlkit.curriculum.probe import Probe
 from rlkit.curriculum.selectors import in_order
-from rlkit.funnel import funnel
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
+from rlkit.record.checkpoint import load_state, save_state
+from rlkit.record.funnel import funnel
 from rlkit.types import Groups, Proposal
 
 G = 4

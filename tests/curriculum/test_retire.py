@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rlkit.curriculum.estimators.retire import Retire
-from rlkit.pool import make_pool
+from rlkit.prompts.pool import make_pool
 from rlkit.types import Groups, Prediction
 
 EVERYTHING = np.arange(6)

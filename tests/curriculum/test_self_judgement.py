@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkit.checkpoint import load_state, save_state
 from rlkit.collect import NoLedger, collect
 from rlkit.curriculum import build_curriculum
 from rlkit.curriculum.estimators.self_judgement import (
@@ -17,8 +16,9 @@ from rlkit.curriculum.estimators.self_judgement import (
     parse_variance,
 )
 from rlkit.curriculum.scale import Scale
-from rlkit.hosts.simulated import SimulatedHost, SimulationConfig, simulate
-from rlkit.pool import make_pool
+from rlkit.hosts.simulated.host import SimulatedHost, SimulationConfig, simulate
+from rlkit.prompts.pool import make_pool
+from rlkit.record.checkpoint import load_state, save_state
 from rlkit.types import Groups, Prediction
 
 NAN = math.nan

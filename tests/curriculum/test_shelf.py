@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkit.checkpoint import load_state, save_state
 from rlkit.curriculum.shelf import Replay, Waiting, mean_absolute_advantage
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
+from rlkit.record.checkpoint import load_state, save_state
 from rlkit.types import REPLAYED, Batch, Groups, Prediction
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkit.curriculum.estimators.skip import Skip
-from rlkit.pool import make_pool
+from rlkit.prompts.pool import make_pool
 from rlkit.types import Groups, Prediction
 
 NOTHING = np.empty(0, dtype=int)

@@ -6,12 +6,12 @@ import time
 import numpy as np
 import pytest
 
-from rlkit.checkpoint import load_state, save_state
 from rlkit.curriculum.calibration import spearman
 from rlkit.curriculum.estimators import text_head
 from rlkit.curriculum.estimators.text_features import MAX_LENGTH, rarity, text_features
 from rlkit.curriculum.estimators.value_model import ValueModel
-from rlkit.pool import make_pool
+from rlkit.prompts.pool import make_pool
+from rlkit.record.checkpoint import load_state, save_state
 from rlkit.types import Groups
 
 EASY, HARD = ("add", "count", "list", "half"), ("prove", "integrate", "maximize", "modular")

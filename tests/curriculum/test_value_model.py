@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from rlkit.checkpoint import load_state, save_state
 from rlkit.collect import NoLedger, collect
 from rlkit.curriculum import build_curriculum
 from rlkit.curriculum.calibration import spearman
 from rlkit.curriculum.estimators.text_features import prompt_text
 from rlkit.curriculum.estimators.value_model import ValueModel
-from rlkit.hosts.simulated import SimulatedHost, SimulationConfig
-from rlkit.pool import make_pool
+from rlkit.hosts.simulated.host import SimulatedHost, SimulationConfig
+from rlkit.prompts.pool import make_pool
+from rlkit.record.checkpoint import load_state, save_state
 from rlkit.types import Groups, Prediction
 
 NUM = 96

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from rlkit.data import read_rows
 from rlkit.evaluate.benchmarks import BENCHMARKS
 from rlkit.evaluate.plan import make_task, reward_row
 from rlkit.evaluate.problems import make_prompt
+from rlkit.prompts.files import read_rows
 from rlkit.verify.rewards import as_completion, grade
 
 pytestmark = [

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkit.data import read_rows
 from rlkit.evaluate.overlap import Overlap, find_overlaps, prompt_texts, tokens
+from rlkit.prompts.files import read_rows
 
 PROBLEM = r"Let $f(x) = \dfrac{1,000}{x}$ for $x \neq 0$. What is the value of $f\left(f(25)\right)$ at last?"
 

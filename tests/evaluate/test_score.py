@@ -15,7 +15,7 @@ from tiny_model import save_model
 from rlkit.evaluate.plan import Settings
 from rlkit.evaluate.rows import Row
 from rlkit.evaluate.score import COLUMNS, score, success_rates
-from rlkit.ledger import read_ledger
+from rlkit.record.ledger import read_ledger
 
 REPOSITORY = Path(__file__).parents[2]
 REWARD = """

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 from trl import GRPOConfig, ModelConfig
 
 from rlkit import CurriculumConfig
-from rlkit.ledger import read_ledger
+from rlkit.record.ledger import read_ledger
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIG = REPOSITORY / "recipes" / "configs" / "gsm8k_qwen2.5_0.5b.yaml"

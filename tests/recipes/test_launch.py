@@ -14,7 +14,7 @@ from test_grpo import REPOSITORY, data_path, model_path, on_cpu  # noqa: F401 (f
 from trl import GRPOConfig
 from trl.scripts.vllm_serve import make_parser
 
-from rlkit.ledger import read_ledger
+from rlkit.record.ledger import read_ledger
 
 FILES = REPOSITORY / "recipes" / "accelerate"
 AS_IF_GPUS = REPOSITORY / "tests" / "hosts" / "as_if_gpus.py"

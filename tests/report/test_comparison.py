@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from rlkit.budget import AXES
 from rlkit.report.comparison import default_targets, summarize
 from rlkit.report.curves import Curve
 from rlkit.report.figure import mean_line, plot_curves
 from rlkit.report.tables import to_markdown
+from rlkit.settings.budget import AXES
 
 
 def line(slope, num_evaluations=11, each=10.0, start=0.0):

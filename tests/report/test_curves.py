@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from rlkit.budget import AXES, Budget
 from rlkit.report.curves import paired_mean, paired_ratio, read_curve, read_heldout
+from rlkit.settings.budget import AXES, Budget
 
 
 def write_lines(path, rows):

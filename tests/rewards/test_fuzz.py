@@ -21,7 +21,7 @@ from rewards.multiple_choice import multiple_choice
 from rewards.reasoning_gym import reasoning_gym, reasoning_gym_strict
 from rewards.soft_overlong import soft_overlong
 from rewards.think_tags import think_tags, think_tags_prefilled
-from rlkit.tasks import task_rows
+from rlkit.prompts.tasks import task_rows
 from rlkit.verify import task_scorer
 from rlkit.verify.rewards import grade
 

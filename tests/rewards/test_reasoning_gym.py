@@ -13,8 +13,8 @@ from reasoning_gym.factory import DATASETS
 
 from rewards.reasoning_gym import reasoning_gym, reasoning_gym_strict
 from rlkit.cli import main
-from rlkit.data import read_rows
-from rlkit.tasks import INSTRUCTION, task_rows
+from rlkit.prompts.files import read_rows
+from rlkit.prompts.tasks import INSTRUCTION, task_rows
 from rlkit.verify import task_scorer
 from rlkit.verify.rewards import check_golds, check_reward
 from rlkit.verify.task_worker import is_formula

@@ -11,7 +11,7 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
-from rlkit.data import read_rows
+from rlkit.prompts.files import read_rows
 from rlkit.verify.grading import Grade, GradeWriter, completions_of, grade_golds, grade_rows, prepare_rows
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rewards.math_answer import accuracy
-from rlkit.data import read_rows
+from rlkit.prompts.files import read_rows
 from rlkit.verify import check_golds, same_answers
 from rlkit.verify.answers import find_gold
 from rlkit.verify.equivalence import POOL

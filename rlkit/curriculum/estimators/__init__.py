@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
 from rlkit.types import Groups, Prediction
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from rlkit.curriculum.estimators import Senses
 from rlkit.curriculum.filters import variance_share
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
 from rlkit.types import Groups, Prediction
 
 

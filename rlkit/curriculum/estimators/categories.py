@@ -12,7 +12,7 @@ import numpy as np
 from rlkit.curriculum.estimators import Senses
 from rlkit.curriculum.estimators.columns import categories
 from rlkit.curriculum.estimators.neutral import Neutral
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
 
 
 class Categories(Neutral):

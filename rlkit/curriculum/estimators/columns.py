@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
 
 
 def rates(pool: PromptPool, preset: str) -> np.ndarray:

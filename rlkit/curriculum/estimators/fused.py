@@ -16,7 +16,7 @@ from rlkit.curriculum.estimators import Senses
 from rlkit.curriculum.estimators.lengths import Lengths
 from rlkit.curriculum.estimators.value_model import ERROR_MEMORY, ValueModel
 from rlkit.curriculum.scale import Scale
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
 from rlkit.types import Groups, Prediction
 
 STRENGTH_BOUNDS = (1.0, 1000.0)

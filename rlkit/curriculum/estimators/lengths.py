@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
 from rlkit.types import Groups
 
 PRIOR = 4.0

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.curriculum.estimators import Senses
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
 
 FORGETTING, PENALTY = 0.97, 0.1
 """Ours, from the addition task (LOG.md): 0.95 to 0.98 do as well."""

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from rlkit.curriculum.estimators import Senses
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
 
 Example = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 """Features (P, D), mean (P,), unbiased variance (P,) and scored completions (P,) of a round's groups."""

@@ -17,7 +17,7 @@ from rlkit.curriculum.estimators import Senses
 from rlkit.curriculum.estimators.columns import difficulties
 from rlkit.curriculum.estimators.neutral import Neutral
 from rlkit.curriculum.scale import Scale
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
 from rlkit.types import Groups, Prediction
 
 HARDEST = 100.0

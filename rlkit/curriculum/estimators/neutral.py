@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.curriculum.estimators import Senses
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
 from rlkit.types import Groups, Prediction
 
 

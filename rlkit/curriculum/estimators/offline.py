@@ -13,7 +13,7 @@ from rlkit.curriculum.estimators import Senses
 from rlkit.curriculum.estimators.columns import rates
 from rlkit.curriculum.estimators.neutral import Neutral
 from rlkit.curriculum.scale import Scale
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
 from rlkit.types import Prediction
 
 Keep = Callable[[np.ndarray, np.ndarray], np.ndarray]

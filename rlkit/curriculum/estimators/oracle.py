@@ -11,7 +11,7 @@ import numpy as np
 from rlkit.curriculum.estimators import Senses
 from rlkit.curriculum.estimators.columns import rates
 from rlkit.curriculum.estimators.neutral import Neutral
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
 from rlkit.types import Prediction
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from rlkit.curriculum.estimators import Senses
 from rlkit.curriculum.scale import Scale
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
 from rlkit.types import Groups, Prediction
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from rlkit.curriculum.estimators import Senses
 from rlkit.curriculum.estimators.text_features import pool_texts
 from rlkit.curriculum.scale import Scale
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
 from rlkit.types import Groups, Prediction
 
 MOST_VARIANCE = 0.25

@@ -16,7 +16,7 @@ import numpy as np
 from rlkit.curriculum.estimators import Senses
 from rlkit.curriculum.estimators.neutral import Neutral
 from rlkit.curriculum.scale import Scale
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
 from rlkit.types import Groups, Prediction
 
 EASY_PART, HARD_PART = 1 / 3, 2 / 3

@@ -13,7 +13,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
 
 BITS = 20
 WIDTH = 1 << BITS

@@ -29,7 +29,7 @@ from rlkit.curriculum.estimators.text_features import (
     rarity,
     text_features,
 )
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
 
 MEMORY, MEMORY_NGRAMS = 20_000, 10_000_000
 """Groups that are remembered, and n-grams of them all: 80 MB at most, however long the prompts."""

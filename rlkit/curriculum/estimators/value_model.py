@@ -18,7 +18,7 @@ from rlkit.curriculum.estimators import Senses
 from rlkit.curriculum.estimators.linear_head import LinearHead
 from rlkit.curriculum.estimators.positions import positions_among
 from rlkit.curriculum.estimators.text_head import TextHead
-from rlkit.pool import PromptPool
+from rlkit.prompts.pool import PromptPool
 from rlkit.types import Groups, Prediction
 
 ERROR_MEMORY = 0.9

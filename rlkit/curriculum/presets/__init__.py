@@ -6,8 +6,6 @@ paper's value was not found, the comment beside it says that it is ours. docs/pr
 
 import logging
 
-from rlkit.budget import parse_budget
-from rlkit.config import CurriculumConfig
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.curriculum.presets.filtering import FILTERING
 from rlkit.curriculum.presets.history import HISTORY
@@ -15,6 +13,8 @@ from rlkit.curriculum.presets.predicting import POLICY_HEAD, PREDICTING
 from rlkit.curriculum.presets.preset import Parts, Preset, Truth, make_allocation
 from rlkit.curriculum.presets.static import STATIC
 from rlkit.curriculum.selectors import in_order
+from rlkit.settings.budget import parse_budget
+from rlkit.settings.config import CurriculumConfig
 
 __all__ = ["PRESETS", "Parts", "Preset", "Truth", "build_curriculum", "resolve_config"]
 

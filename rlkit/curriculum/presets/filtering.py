@@ -2,12 +2,12 @@
 
 from functools import partial
 
-from rlkit.config import CurriculumConfig
 from rlkit.curriculum.estimators.bank import Bank
 from rlkit.curriculum.estimators.neutral import Neutral
 from rlkit.curriculum.filters import band, top_variance, variance_floor, zero_variance
 from rlkit.curriculum.presets.preset import ONE_ROUND, REFILL, Parts, Preset, picked, scale_of
 from rlkit.curriculum.shelf import Replay, Waiting
+from rlkit.settings.config import CurriculumConfig
 
 
 def _vcrl(config: CurriculumConfig) -> Parts:

@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Any
 
-from rlkit.config import CurriculumConfig
 from rlkit.curriculum.estimators.dots import Dots
 from rlkit.curriculum.estimators.fused import Fused
 from rlkit.curriculum.estimators.oracle import Oracle
@@ -12,6 +11,7 @@ from rlkit.curriculum.estimators.value_model import ValueModel
 from rlkit.curriculum.presets.preset import ONE_ROUND, Parts, Preset, picked, scale_of
 from rlkit.curriculum.probe import Probe
 from rlkit.curriculum.selectors import most_gain, most_varied, nearest, softmax
+from rlkit.settings.config import CurriculumConfig
 
 
 def _value_model(config: CurriculumConfig) -> ValueModel:

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rlkit.config import CurriculumConfig
 from rlkit.curriculum.allocation import ALLOCATIONS, Allocation
 from rlkit.curriculum.candidates import Recall
 from rlkit.curriculum.estimators import Estimator
@@ -16,7 +15,8 @@ from rlkit.curriculum.probe import Probe
 from rlkit.curriculum.scale import Scale
 from rlkit.curriculum.selectors import Selector, in_order
 from rlkit.curriculum.shelf import Shelf
-from rlkit.pool import Admission
+from rlkit.prompts.pool import Admission
+from rlkit.settings.config import CurriculumConfig
 
 Truth = Callable[[np.ndarray], np.ndarray]
 

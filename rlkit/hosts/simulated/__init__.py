@@ -1,0 +1,1 @@
+"""A policy with known success probabilities as a host, on NumPy alone."""

@@ -1,0 +1,299 @@
+"""The TRL side of a step: rolls out a proposal with the trainer's generation and rewards, keeps the result.
+
+TRL generates and grades inside `GRPOTrainer._generate_and_score_completions`. Here the same two methods are
+called a round at a time; when the batch is full, `held_rows` gives back what was generated, for TRL to go on
+from it.
+"""
+
+import math
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils import broadcast_object_list, gather_object
+from peft import PeftModel
+from trl.trainer.grpo_trainer import GRPOTrainer
+
+from rlkit.hosts.trl.judgements import Judgements
+from rlkit.hosts.trl.kept import Completion, KeptCompletions
+from rlkit.hosts.trl.prompts import token_ids
+from rlkit.types import ABSENT, Batch, Groups, Proposal
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A batch for the update: this process's completions, the rewards of all rows (R, F), and the groups'
+    sizes (B,)."""
+
+    completions: list[Completion]
+    rewards: torch.Tensor
+    size_B: np.ndarray
+
+
+class PromptsPreparedError(Exception):
+    """Carries the prompts out of TRL once it made them ready (images merged, tools and environments set)."""
+
+    def __init__(self, prompts: list):
+        self.prompts = prompts
+
+
+class TRLHost:
+    """Generates and grades through a `CurriculumGRPOTrainer`; every process holds an equal share of the rows.
+
+    The rows of a round are its groups' completions one after the other; process k holds the k-th slice of
+    them, as TRL's own sampler deals them. `signal` is the column of the curriculum's reward, None for the
+    total.
+    """
+
+    def __init__(self, trainer: Any):
+        self.trainer = trainer
+        self.signal: int | None = None
+        self.capturing = False
+        self.judgements = Judgements(trainer)
+        self.kept = KeptCompletions(trainer)
+        self.start()
+
+    @property
+    def accelerator(self) -> Any:
+        return self.trainer.accelerator
+
+    @property
+    def world(self) -> int:
+        return self.accelerator.num_processes
+
+    @property
+    def rank(self) -> int:
+        return self.accelerator.process_index
+
+    def start(self) -> None:
+        """Forgets the last step's completions and judgements."""
+        self.judgements.start()
+        self._completions: dict[int, Completion] = {}
+        self._rewards: list[torch.Tensor] = []
+        self._rows_of: dict[int, list[int]] = defaultdict(list)
+        self._num_rows = 0
+        self.num_infinite = 0
+
+    def whole(self, num: int, count: int) -> int:
+        multiple = self.world // math.gcd(self.world, count)
+        return math.ceil(num / multiple) * multiple
+
+    def agree(self, proposal: Proposal) -> Proposal:
+        if self.world == 1:
+            return proposal
+        # As many prompts, from the first on, as make equal shares of rows.
+        whole = np.flatnonzero(np.cumsum(proposal.count_P) % self.world == 0)
+        box = [proposal.take(np.arange(whole[-1] + 1 if len(whole) else 0))]
+        return broadcast_object_list(box)[0]
+
+    def rollout(self, proposal: Proposal) -> Groups:
+        trainer = self.trainer
+        group_of_row = np.repeat(np.arange(len(proposal.index_P)), proposal.count_P)
+        total = len(group_of_row)
+        share = range(total * self.rank // self.world, total * (self.rank + 1) // self.world)
+        mine = group_of_row[share.start : share.stop]
+        source_rows = trainer.pool.take(proposal.index_P[mine[0] : mine[-1] + 1])
+        rows = [dict(source_rows[group - mine[0]]) for group in mine]
+
+        start = time.perf_counter()
+        generated = self._generate(rows, proposal.count_P)
+        graded_from = time.perf_counter()
+        rewards = self._grade(rows, generated)
+        grading_seconds = time.perf_counter() - graded_from
+
+        for row, group in enumerate(group_of_row, start=self._num_rows):
+            self._rows_of[int(proposal.index_P[group])].append(row)
+        self._keep(rows, generated, share)
+        self._rewards.append(rewards)
+        self._num_rows += total
+        return self._groups(
+            proposal, rewards, generated[1], generated[2], graded_from - start, grading_seconds
+        )
+
+    def _generate(self, rows: list[dict], count_P: np.ndarray) -> tuple:
+        """TRL's generation. A vLLM server gets each prompt once where all have as many completions."""
+        trainer, group_size = self.trainer, self.trainer.num_generations
+        trainer.num_generations = int(count_P[0]) if (count_P == count_P[0]).all() else 1
+        try:
+            return GRPOTrainer._generate(trainer, self._prepared_prompts(rows))
+        finally:
+            trainer.num_generations = group_size
+
+    def _prepared_prompts(self, rows: list[dict]) -> list:
+        """The prompts as TRL hands them to generation."""
+        plain = not (self.trainer.tools or self.trainer.environment_factories)
+        if plain and not rows[0].keys() & {"image", "images"}:
+            return [row["prompt"] for row in rows]
+        self.capturing = True
+        try:
+            GRPOTrainer._generate_and_score_completions(self.trainer, rows)
+        except PromptsPreparedError as prepared:
+            return prepared.prompts
+        finally:
+            self.capturing = False
+        raise AssertionError("TRL scores only what it generated")
+
+    def _grade(self, rows: list[dict], generated: tuple) -> torch.Tensor:
+        """Rewards of all processes, (rows, functions); what a rollout function returned becomes columns."""
+        for name, values in generated[5].items():
+            for position, row in enumerate(rows):
+                row[name] = values[position] if isinstance(values, list) else values
+        prompts = [row.get("prompt", "") for row in rows]
+        rewards = GRPOTrainer._calculate_rewards(self.trainer, rows, prompts, generated[3], generated[1])
+        infinite = torch.isinf(rewards)  # of a reward model, or of a function above float32's range
+        self.num_infinite += int(infinite.sum())
+        return rewards.masked_fill(infinite, torch.nan)
+
+    def _keep(self, rows: list[dict], generated: tuple, share: range) -> None:
+        prompt_ids, completion_ids, tool_mask, completions, logprobs, _, images, tool_images = generated
+        columns = (prompt_ids, completion_ids, tool_mask, completions, logprobs, images, tool_images)
+        logged = self.trainer._pending_extra_logs
+        for position, row in enumerate(rows):
+            self._completions[self._num_rows + share[position]] = Completion(
+                row,
+                tuple(column[position] if column else None for column in columns),
+                {name: values[position] for name, values in logged.items() if position < len(values)},
+            )
+        logged.clear()
+
+    def _groups(
+        self, proposal, rewards, completion_ids, tool_mask, generation_seconds, grading_seconds
+    ) -> Groups:
+        counted = [sum(mask) for mask in tool_mask] if tool_mask else [len(ids) for ids in completion_ids]
+        lengths = self.accelerator.gather(torch.tensor(counted, device=self.accelerator.device))
+        weights = self.trainer.reward_weights.to(rewards.device)
+        total = (rewards * weights).nansum(dim=1)
+        total[torch.isnan(rewards).all(dim=1)] = torch.nan
+        signal = total if self.signal is None else rewards[:, self.signal]
+        present_PG = np.arange(proposal.count_P.max()) < proposal.count_P[:, None]
+
+        def shaped(values: torch.Tensor, fill: float, dtype: type) -> np.ndarray:
+            values_PG = np.full(present_PG.shape, fill, dtype=dtype)
+            values_PG[present_PG] = values.double().cpu().numpy()
+            return values_PG
+
+        return Groups(
+            index_P=proposal.index_P,
+            signal_PG=shaped(signal, np.nan, float),
+            reward_PG=shaped(total, np.nan, float),
+            length_PG=shaped(lengths, 0, np.int64),
+            generation_seconds=generation_seconds,
+            grading_seconds=grading_seconds,
+            age_PG=np.where(present_PG, 0, ABSENT),
+        )
+
+    def held_rows(self, batch: Batch) -> Held:
+        """This process's share of the batch's completions, and the rewards of all rows.
+
+        Rewards of groups that only pad the batch are missing, as TRL leaves such rows out of its statistics.
+        """
+        rolled_out = range(self._num_rows)
+        rows_B = [self._rows(batch.groups, position) for position in batch.chosen_B.tolist()]
+        row_R = [row for rows in rows_B for row in rows]
+        size_B = np.array([len(rows) for rows in rows_B])
+        rewards = torch.cat(self._rewards)
+        rewards = rewards[torch.tensor(row_R, device=rewards.device)]
+        padding = torch.from_numpy(np.repeat(batch.weight_B == 0, size_B))
+        rewards[padding.to(rewards.device)] = torch.nan
+        in_place = batch.num_rounds == 1 and row_R == list(rolled_out)
+        completions = self._completions if in_place else self._everywhere(row_R)
+        share = np.array_split(row_R, self.world)[self.rank]
+        return Held([completions[row] for row in share.tolist()], rewards, size_B)
+
+    def _rows(self, groups: Groups, position: int) -> list[int]:
+        """The rows of a group's completions: kept ones, which get a row in this step, then new ones."""
+        index, age_G = int(groups.index_P[position]), groups.age_PG[position]
+        kept = self.kept.of(index)[: int((age_G > 0).sum())]
+        rows = []
+        for completion in kept:
+            rows.append(self._num_rows)
+            self._completions[self._num_rows] = completion
+            self._rewards.append(torch.tensor([completion.rewards], device=self.accelerator.device))
+            self._num_rows += 1
+        # The last ones: a reference may have been rolled out before to be looked at.
+        num_fresh = int((age_G == 0).sum())
+        return rows + self._rows_of[index][len(self._rows_of[index]) - num_fresh :]
+
+    def _everywhere(self, rows: list[int]) -> dict[int, Completion]:
+        """These rows' completions, of which each process made some, on every process."""
+        if self.world == 1:
+            return self._completions
+        wanted = set(rows)
+        return dict(gather_object([(row, kept) for row, kept in self._completions.items() if row in wanted]))
+
+    def keep(self, groups: Groups) -> None:
+        """Keeps these groups' completions, and no others, for later steps; before the policy changes."""
+        fresh = {
+            int(index): self._rows_of[int(index)]
+            for index, age_G in zip(groups.index_P, groups.age_PG, strict=True)
+            if age_G.max() == 1  # one generation old by the time that it is used
+        }
+        rows = [row for group in fresh.values() for row in group]
+        completions = self._everywhere(rows)
+        rewards = torch.cat(self._rewards).cpu()
+        for row in rows:
+            completions[row].rewards = rewards[row].tolist()
+        new = {index: [completions[row] for row in group] for index, group in fresh.items()}
+        self.kept.replace(groups.index_P.tolist(), new)
+
+    def features(self, index_N: np.ndarray) -> np.ndarray:
+        """Last hidden state at the end of each prompt, (N, D) float32; each process computes its share."""
+        trainer = self.trainer
+        width = math.ceil(len(index_N) / self.world)
+        # Equal shares, filled up with prompts from the start: every process takes part in every forward.
+        share = np.resize(index_N, width * self.world)[self.rank * width : (self.rank + 1) * width]
+        prompt_ids = token_ids(trainer, trainer.pool.take(share))
+        states = self.accelerator.gather(_last_hidden_states(trainer, prompt_ids))
+        return states.cpu().numpy()[: len(index_N)]
+
+    def truth(self, index_N: np.ndarray) -> None:
+        return None
+
+    def judge(self, index_N: np.ndarray, context_N: list[str], max_tokens: int) -> list[str]:
+        return self.judgements.judge(index_N, context_N, max_tokens)
+
+    def teach(self, index_P: np.ndarray, advantage_P: np.ndarray, weight: float) -> None:
+        self.judgements.teach(index_P, weight * advantage_P)
+
+
+@torch.no_grad()
+def _last_hidden_states(trainer: Any, prompt_ids: list[list[int]]) -> torch.Tensor:
+    """A hook takes the decoder's output, since a sharded model can be entered at its root only."""
+    model = trainer.model
+    unwrapped = trainer.accelerator.unwrap_model(model)
+    base: Any = unwrapped.get_base_model() if isinstance(unwrapped, PeftModel) else unwrapped
+    decoder, device = base.get_decoder(), trainer.accelerator.device
+    sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
+    chunk = 4 * trainer.args.per_device_train_batch_size
+    states = []
+    hook = decoder.register_forward_hook(
+        lambda _, inputs, output: states.append(output.last_hidden_state[:, -1].float())
+    )
+    model.eval()
+    try:
+        for start in range(0, len(prompt_ids), chunk):
+            tokens, mask = _left_padded(prompt_ids[start : start + chunk], trainer._tokenizer.pad_token_id)
+            inputs = {"input_ids": tokens.to(device), "attention_mask": mask.to(device), "use_cache": False}
+            with trainer.accelerator.autocast():
+                if sharded:  # entered as TRL does, with no token to score
+                    model(**inputs, labels=torch.full_like(inputs["input_ids"], -100), fused_lm_head=True)
+                else:
+                    decoder(**inputs)
+    finally:
+        model.train()
+        hook.remove()
+    return torch.cat(states)
+
+
+def _left_padded(prompt_ids: list[list[int]], padding: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens and mask, (N, T) each. TRL's `pad` wants a tensor a prompt, which costs more than this."""
+    width = max(map(len, prompt_ids))
+    tokens_NT = np.full((len(prompt_ids), width), padding)
+    mask_NT = np.zeros_like(tokens_NT)
+    for row, ids in enumerate(prompt_ids):
+        tokens_NT[row, width - len(ids) :] = ids
+        mask_NT[row, width - len(ids) :] = 1
+    return torch.from_numpy(tokens_NT), torch.from_numpy(mask_NT)

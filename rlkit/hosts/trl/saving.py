@@ -1,0 +1,114 @@
+"""A trainer's checkpoints: our files beside transformers', made whole by a manifest; then old ones go."""
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rlkit.record.checkpoint import check_processes, last_checkpoint, load_state, save_state
+from rlkit.record.manifest import abandon_after, commit, rotate
+
+logger = logging.getLogger(__name__)
+
+
+class SavingError(RuntimeError):
+    """A checkpoint could not be written, as where the disk is full; the one before it is whole."""
+
+
+class Checkpoints:
+    """Saves and restores what a `CurriculumGRPOTrainer` needs to go on as if never stopped."""
+
+    def __init__(self, trainer: Any):
+        self.trainer = trainer
+        self._limit: int | None = None
+        self._newest: Path | None = None
+
+    @contextmanager
+    def rotated_here(self) -> Iterator[None]:
+        """Takes `save_total_limit` over from transformers while training.
+
+        It deletes older checkpoints before ours is whole, and at the end all but the best one where the
+        limit is 1, also where a signal has stopped the run.
+        """
+        args = self.trainer.args
+        self._limit, args.save_total_limit = args.save_total_limit, None
+        try:
+            yield
+        finally:
+            args.save_total_limit = self._limit
+
+    def save(self, checkpoint: Path, save_trainer: Callable[[], None]) -> None:
+        """Writes our files, those of `save_trainer`, then the manifest; then deletes old checkpoints.
+
+        Raises:
+            SavingError: a file could not be written; what there was of the checkpoint is removed.
+        """
+        if checkpoint == self._newest:  # asked for twice at one step
+            return
+        try:
+            self._write(checkpoint, save_trainer)
+        except Exception as error:
+            shutil.rmtree(checkpoint, ignore_errors=True)
+            last = last_checkpoint(checkpoint.parent)
+            raise SavingError(
+                f"{checkpoint} could not be saved ({type(error).__name__}: {error}); "
+                + (
+                    f"{last} is whole: make room and go on with --resume auto"
+                    if last
+                    else "there is no other"
+                )
+            ) from error
+        self._newest = checkpoint
+
+    def _write(self, checkpoint: Path, save_trainer: Callable[[], None]) -> None:
+        trainer = self.trainer
+        trainer.record.flush()
+        if trainer.args.should_save and checkpoint.exists():  # cut short, altered or abandoned
+            shutil.rmtree(checkpoint)
+        trainer.accelerator.wait_for_everyone()
+        if not trainer.args.save_only_model:
+            self._write_state(checkpoint)
+        save_trainer()
+        trainer.accelerator.wait_for_everyone()
+        if trainer.args.should_save:
+            commit(checkpoint)
+            rotate(checkpoint, self._limit, trainer.state.best_model_checkpoint)
+
+    def _write_state(self, checkpoint: Path) -> None:
+        trainer = self.trainer
+        if trainer.accelerator.is_main_process:
+            state = {
+                "curriculum": trainer.curriculum.state_dict(),
+                "record": trainer.record.state_dict(),
+                "guards": trainer.watch.state_dict(),
+                "kept": trainer.host.kept.state_dict(),
+            }
+            save_state(checkpoint, "curriculum", state)
+        cycle = trainer.args.steps_per_generation * trainer.num_iterations
+        amid = trainer._step % cycle != 0
+        state = {
+            "num_processes": trainer.accelerator.num_processes,
+            "step": trainer._step,
+            "buffered_inputs": trainer._buffered_inputs if amid else None,
+            "lessons": trainer._lessons if amid else None,
+        }
+        save_state(checkpoint, f"process-{trainer.accelerator.process_index}", state)
+
+    def load(self, checkpoint: Path) -> None:
+        """Restores all that `save` wrote beside transformers' files; later checkpoints no longer count."""
+        trainer = self.trainer
+        state = load_state(checkpoint, "curriculum")
+        trainer.curriculum.load_state_dict(state["curriculum"], trainer.allow_changed_data)
+        trainer.record.load_state_dict(state["record"])
+        trainer.watch.load_state_dict(state["guards"])
+        trainer.host.kept.load_state_dict(state["kept"])
+        local = load_state(checkpoint, f"process-{trainer.accelerator.process_index}")
+        check_processes(checkpoint, local["num_processes"], trainer.accelerator.num_processes)
+        trainer._step, trainer._buffered_inputs = local["step"], local["buffered_inputs"]
+        trainer._lessons = local["lessons"]
+        own = checkpoint.resolve().parent == Path(trainer.args.output_dir).resolve()
+        trainer.accelerator.wait_for_everyone()  # all processes have found the checkpoint to go on from
+        if own and trainer.accelerator.is_main_process:
+            abandon_after(checkpoint)

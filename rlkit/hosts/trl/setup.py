@@ -1,0 +1,104 @@
+"""What `CurriculumGRPOTrainer` checks and makes before the model loads."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from datasets import Dataset
+from torch import nn
+from trl.trainer.grpo_config import GRPOConfig
+
+from rlkit.curriculum.curriculum import Curriculum
+from rlkit.curriculum.presets import build_curriculum, resolve_config
+from rlkit.prompts.pool import PromptPool
+from rlkit.settings.config import CurriculumConfig
+from rlkit.verify.rewards import guard, reward_name
+
+OnError = Callable[[str, int, Exception], None]
+
+
+def guarded_rewards(reward_funcs: Any, on_error: OnError, timeout: float | None) -> list[Any]:
+    """The reward functions as a list; plain functions no longer raise or hang: what they fail on is
+    unscorable."""
+    if reward_funcs is None:
+        return []
+    functions = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
+    for function in functions:
+        if not (isinstance(function, str) or callable(function)):
+            raise ValueError(
+                f"reward_funcs holds {function!r}, which is not callable; give a function, a model or a "
+                "model's name"
+            )
+    return [
+        function if isinstance(function, str | nn.Module) else guard(function, on_error, timeout)
+        for function in functions
+    ]
+
+
+def as_curriculum(
+    curriculum: "str | CurriculumConfig | Curriculum", reward_funcs: list[Any], args: GRPOConfig
+) -> tuple[Curriculum, bool]:
+    """The curriculum, and whether a checkpoint of other data may be resumed.
+
+    The signal's range follows from the reward weights where it was not given: each function is taken to give
+    0 to 1.
+    """
+    if isinstance(curriculum, Curriculum):
+        return curriculum, False
+    config = resolve_config(curriculum)
+    if config.curriculum_seed is None:
+        config = replace(config, curriculum_seed=args.seed)
+    if config.signal_max is None:
+        weights = args.reward_weights or [1.0] * max(len(reward_funcs), 1)
+        total = sum(weight for weight in weights if weight > 0) or 1.0
+        config = replace(config, signal_max=1.0 if config.curriculum_signal else total)
+    return build_curriculum(config), config.allow_changed_data
+
+
+def check_curriculum(curriculum: Curriculum, pool: PromptPool, args: GRPOConfig) -> None:
+    """Raises ValueError where the trainer's settings or its data do not go with the curriculum."""
+    if args.enable_jit_checkpoint:
+        raise ValueError(
+            "enable_jit_checkpoint (True) saves in the middle of a step, when the curriculum has moved on "
+            "and the policy has not; leave it off: SIGTERM saves at the step's end in any case"
+        )
+    columns = {"image", "images"} & set(pool.column_names)
+    if curriculum.shelf is not None and columns:
+        raise ValueError(
+            f"curriculum={curriculum.name!r} keeps completions for later steps, which is not possible with "
+            f"images (column {', '.join(sorted(columns))}); choose another curriculum"
+        )
+    if curriculum.allocation is not None and args.multi_objective_aggregation != "sum_then_normalize":
+        raise ValueError(
+            f"multi_objective_aggregation ({args.multi_objective_aggregation!r}) must be "
+            "'sum_then_normalize' where an allocation gives groups of several sizes"
+        )
+
+
+def reward_names(reward_funcs: list[Any]) -> list[str]:
+    """The names under which TRL logs the functions: a model's is the last part of its path."""
+    names = []
+    for function in reward_funcs:
+        path = str(function.config._name_or_path) if isinstance(function, nn.Module) else function  # type: ignore[union-attr]
+        names.append(path.split("/")[-1] if isinstance(path, str) else reward_name(path))  # type: ignore[arg-type]
+    return names
+
+
+def signal_column(signal: str | None, names: list[str]) -> int | None:
+    """The column of the curriculum's reward function; None for the weighted total.
+
+    Raises:
+        ValueError: no reward function has that name.
+    """
+    if signal is None:
+        return None
+    if signal not in names:
+        raise ValueError(
+            f"curriculum_signal={signal!r} names no reward function; there are: {', '.join(names)}"
+        )
+    return names.index(signal)
+
+
+def as_dataset(rows: Any) -> Any:
+    """The pool's rows as TRL takes them: a list of dicts becomes a `Dataset`."""
+    return Dataset.from_list(rows) if isinstance(rows, list) else rows

@@ -1,0 +1,293 @@
+"""`CurriculumGRPOTrainer`: TRL's `GRPOTrainer` with one extra argument, `curriculum`.
+
+In training the loader only sets the tempo; which prompts are rolled out is decided inside
+`_generate_and_score_completions`, when the rewards of the step before are known. There the step of
+`collect.py` runs; then TRL's own method goes on from the collected groups, with `_generate` and
+`_calculate_rewards` answering from what was collected, so that each completion is generated and graded once
+and the rest of TRL stays as it is.
+"""
+
+import logging
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from transformers.trainer_utils import TrainOutput
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
+from trl.trainer.utils import nanstd
+
+from rlkit.collect import collect
+from rlkit.curriculum.curriculum import Curriculum
+from rlkit.hosts.trl.budget_stop import BudgetStop
+from rlkit.hosts.trl.finished import Finished, RunFinishedError
+from rlkit.hosts.trl.judgements import Lessons, judgement_loss
+from rlkit.hosts.trl.preemption import Preemption
+from rlkit.hosts.trl.prompts import PromptCheck
+from rlkit.hosts.trl.retry import Retry
+from rlkit.hosts.trl.rollouts import Held, PromptsPreparedError, TRLHost
+from rlkit.hosts.trl.saving import Checkpoints
+from rlkit.hosts.trl.setup import (
+    as_curriculum,
+    as_dataset,
+    check_curriculum,
+    guarded_rewards,
+    reward_names,
+    signal_column,
+)
+from rlkit.hosts.trl.step_record import StepRecord
+from rlkit.hosts.trl.watch import Watch
+from rlkit.prompts.pool import make_pool
+from rlkit.record.checkpoint import AUTO, check_output_dir, find_checkpoint, load_state
+from rlkit.settings.config import CurriculumConfig
+from rlkit.types import Batch
+
+logger = logging.getLogger(__name__)
+
+MEAN_OVER_ROWS = ("grpo", "sapo", "dr_grpo", "luspo")
+"""Loss types that divide by the number of rows, padding included; the others divide by trained tokens."""
+
+
+class CurriculumGRPOTrainer(GRPOTrainer):
+    """A `GRPOTrainer` that chooses its prompts.
+
+    Args:
+        curriculum: a preset's name (see `rlkit.PRESETS`), a `CurriculumConfig`, or a `Curriculum`.
+        Every other argument is `GRPOTrainer`'s. `train_dataset` must have a length.
+
+    Raises:
+        ValueError: before a model loads, for settings or data that cannot work.
+        UnfilledBatchError: in mid-run, where the fill policy is "error" or too few prompts can be used.
+
+    Example:
+        trainer = CurriculumGRPOTrainer(model, [reward], args=args, train_dataset=data, curriculum="pcl")
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        reward_funcs: Any = None,
+        args: GRPOConfig | None = None,
+        train_dataset: Any = None,
+        *rest: Any,
+        curriculum: str | CurriculumConfig | Curriculum = "uniform",
+        **kwargs: Any,
+    ):
+        if args is None:
+            name = model if isinstance(model, str) else model.config._name_or_path
+            args = GRPOConfig(f"{name.split('/')[-1]}-GRPO")
+        functions = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
+        self.curriculum, self.allow_changed_data = as_curriculum(curriculum, functions, args)
+        reward_funcs = guarded_rewards(
+            reward_funcs, self._count_grading_error, self.curriculum.safety.reward_timeout
+        )
+        if kwargs.get("environment_factory") is None:  # else the environments' own rewards join later
+            signal_column(self.curriculum.signal, reward_names(reward_funcs))
+        self.pool = make_pool(train_dataset, seed=self.curriculum.seed)
+        check_curriculum(self.curriculum, self.pool, args)
+        self._group_size: int = args.num_generations  # type: ignore[assignment]
+        self._num_groups = args.generation_batch_size // self._group_size  # type: ignore[operator]
+        self.host = TRLHost(self)
+        self.curriculum.bind(self.pool, self.host, self._num_groups, self._group_size)
+        if args.resume_from_checkpoint:
+            self._check_resume(args)
+        self._held: Held | None = None
+        self._lessons: list[Lessons] | None = None
+        self._grading_errors = 0
+        self.last_failure: Exception | None = None
+
+        super().__init__(model, reward_funcs, args, as_dataset(self.pool.rows), *rest, **kwargs)
+
+        self.host.signal = signal_column(self.curriculum.signal, self.reward_func_names)
+        self.pool.usable.examine = PromptCheck(self)
+        self.retry = Retry(self)
+        if self.rollout_func is not None and self.accelerator.num_processes == 1:
+            self.rollout_func = partial(self.retry, self.rollout_func)
+        self.record = StepRecord(Path(str(self.args.output_dir)), self.accelerator.is_main_process)
+        self.watch, self.preemption = Watch(self), Preemption(self.accelerator)
+        self.checkpoints = Checkpoints(self)
+        # First of all callbacks, so that what the others take is not counted as the step's.
+        self.callback_handler.callbacks[:0] = [self.watch, self.record, Finished(self)]
+        if self.curriculum.budget is not None:
+            stop = BudgetStop(self.record, self.curriculum.budget, self.accelerator.num_processes)
+            self.callback_handler.callbacks.insert(3, stop)
+        self.add_callback(self.preemption)
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
+        """As `Trainer.train`; resuming goes on as if never stopped, also amid the steps on one generation.
+
+        SIGTERM ends it early, after a checkpoint; `preemption.stopped` says so.
+
+        Args:
+            resume_from_checkpoint: a folder; True for the newest in the output folder that is whole; "auto"
+                for that, or a new run where no checkpoint was ever completed.
+
+        Raises:
+            ValueError: the output folder holds another run, the checkpoint is broken, or its preset or data
+                differ.
+            SavingError: a checkpoint could not be written.
+            NothingGradedError: no completion could be graded for `max_ungraded_steps` steps.
+        """
+        output_dir = str(self.args.output_dir)
+        checkpoint = find_checkpoint(resume_from_checkpoint, output_dir)
+        if self.accelerator.is_main_process and resume_from_checkpoint != AUTO:
+            check_output_dir(output_dir, checkpoint)
+        if self.accelerator.is_main_process and resume_from_checkpoint == AUTO:
+            print(f"rlkit: {f'going on from {checkpoint}' if checkpoint else 'starting anew'}", flush=True)
+        self.accelerator.wait_for_everyone()
+        if checkpoint:
+            self.checkpoints.load(Path(checkpoint))
+        self.record.open(self.pool, self.curriculum.step)
+        try:
+            with self.checkpoints.rotated_here(), self.preemption:
+                output = super().train(resume_from_checkpoint=checkpoint, **kwargs)
+        except RunFinishedError:
+            output = TrainOutput(self.state.global_step, 0.0, {})
+        except BaseException:
+            with suppress(OSError):  # a full disk must not hide what ended the run
+                self.record.flush()
+            raise
+        self.record.flush()
+        self.watch.check()
+        if self.preemption.stopped and self.accelerator.is_main_process:
+            print(
+                f"rlkit: stopped by SIGTERM after step {self.state.global_step}; go on with the same command "
+                'and --resume auto (in a script: trainer.train(resume_from_checkpoint="auto"))',
+                flush=True,
+            )
+        return output
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        if not self.model.training or self.host.capturing:  # type: ignore[union-attr]
+            return super()._generate_and_score_completions(inputs)
+        self.host.start()
+        self._grading_errors = self.retry.num_failed = 0
+        self.record.ledger.step = self.state.global_step + 1
+        batch = collect(self.curriculum, self.host, self._num_groups, self.record.ledger)
+        self._log_collected(batch)
+        self._lessons = self.host.judgements.lessons()
+        held = self._held = self.host.held_rows(batch)
+        try:
+            output = super()._generate_and_score_completions([kept.row for kept in held.completions])
+        finally:
+            self._held = None
+        if self.curriculum.shelf is not None:
+            self.host.keep(self.curriculum.shelf.groups)
+            if (batch.groups.age_PG[batch.chosen_B] > 0).any():
+                self.host.kept.with_their_policy(output, held.completions)
+        if (held.size_B != self._group_size).any():
+            output["advantages"] = self._advantages(held)
+        return self._without_padding(output, batch, held)
+
+    def _generate(self, prompts: list) -> tuple:
+        if self.host.capturing:
+            raise PromptsPreparedError(prompts)
+        if self._held is None:
+            return super()._generate(prompts)
+        completions = self._held.completions
+        prompt_ids, completion_ids, tool_mask, texts, logprobs, images, tool_images = (
+            None if all(item is None for item in column) else list(column)
+            for column in zip(*(completion.generated for completion in completions), strict=True)
+        )
+        for name in {name for completion in completions for name in completion.logged}:
+            self._pending_extra_logs[name] = [completion.logged.get(name) for completion in completions]
+        return prompt_ids, completion_ids, tool_mask, texts, logprobs, {}, images, tool_images or []
+
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+        return self.retry(super()._generate_single_turn, *args, **kwargs)
+
+    def _calculate_rewards(self, inputs, prompts, completions, completion_ids_list) -> torch.Tensor:
+        if self._held is None:
+            return super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        return self._held.rewards
+
+    def _advantages(self, held: Held) -> torch.Tensor:
+        """This process's advantages where groups differ in size: TRL's formula over each group's own rows."""
+        rewards = (held.rewards * self.reward_weights.to(held.rewards.device)).nansum(dim=1)
+        rewards[torch.isnan(held.rewards).all(dim=1)] = torch.nan
+        groups = rewards.split(held.size_B.tolist())
+        advantages = torch.cat([group - group.nanmean() for group in groups])
+        if self.scale_rewards != "none":
+            spread = {"group": groups, "batch": [rewards]}[self.scale_rewards]
+            std = torch.cat([nanstd(part).expand_as(part) for part in spread])
+            advantages = advantages / (std + 1e-4)
+        advantages = torch.nan_to_num(advantages, nan=0.0)
+        return advantages.chunk(self.accelerator.num_processes)[self.accelerator.process_index]
+
+    def _without_padding(self, output: dict[str, Any], batch: Batch, held: Held) -> dict[str, Any]:
+        """Masks the groups that only keep the shape (fill policy "shrink"), so that they do not train.
+
+        Their rewards are missing already (`held_rows`), so that they have no advantage and no part in a std.
+        """
+        if batch.weight_B.all():
+            return output
+        rows = len(output["advantages"])
+        weights = torch.from_numpy(np.repeat(batch.weight_B, held.size_B))
+        local = weights[self.accelerator.process_index * rows :][:rows].to(output["advantages"])
+        output["completion_mask"] = output["completion_mask"] * local[:, None].to(output["completion_mask"])
+        if self.loss_type in MEAN_OVER_ROWS:
+            output["row_scale"] = (len(weights) / weights.sum().clamp(min=1)).to(output["advantages"])
+            output["advantages"] = output["advantages"] * output["row_scale"]
+        mask = output["completion_mask"] * output.get("tool_mask", 1)
+        output["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()  # type: ignore[union-attr]
+        return output
+
+    def _compute_loss(self, model: nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
+        """As TRL's, and beside it the loss of the judgements.
+
+        Where a mean counts the rows that only pad, the KL term makes up for them too.
+        """
+        beta = self.beta
+        self.beta = beta * inputs.get("row_scale", 1.0)
+        try:
+            loss = super()._compute_loss(model, inputs)
+        finally:
+            self.beta = beta
+        steps: int = self.args.steps_per_generation  # type: ignore[assignment]
+        # Judgements train in the first of the iterations over a generation: later they are off-policy.
+        if not model.training or self._lessons is None or self._step % (steps * self.num_iterations) >= steps:
+            return loss
+        judged = judgement_loss(self, model, self._lessons[self._step % steps])
+        mean = self.accelerator.gather(judged.detach()).mean()  # type: ignore[union-attr]
+        self._metrics["train"]["curriculum/judge/loss"].append(float(mean))
+        return loss + judged / self.current_gradient_accumulation_steps
+
+    def _count_grading_error(self, name: str, num_rows: int, error: Exception) -> None:
+        self._grading_errors += num_rows
+        self.last_failure = error
+        logger.warning(
+            "reward function %s failed on %d completions, which count as unscorable: %r",
+            name,
+            num_rows,
+            error,
+        )
+
+    def _log_collected(self, batch: Batch) -> None:
+        """Puts the funnel and the calibration among TRL's metrics, for `report_to`, and into the record."""
+        counts = torch.tensor([self._grading_errors, self.retry.num_failed], device=self.accelerator.device)
+        num_errors, num_retried = self.accelerator.gather(counts).view(-1, 2).sum(dim=0).tolist()  # type: ignore[union-attr]
+        self.watch.collected(batch)
+        row = {
+            "grade/error": num_errors + self.host.num_infinite,
+            "generate/retried": num_retried,
+            **self.record.collected(batch, self.host.judgements.num_tokens),
+            **self.curriculum.metrics(),
+        }
+        self.record.add(row)
+        for name, value in row.items():
+            self._metrics["train"][f"curriculum/{name}"].append(float(value))
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        checkpoint = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
+        self.checkpoints.save(checkpoint, partial(super()._save_checkpoint, model, trial))
+
+    def _check_resume(self, args: GRPOConfig) -> None:
+        """Refuses a checkpoint of another preset or other data before the model loads."""
+        checkpoint = find_checkpoint(args.resume_from_checkpoint, str(args.output_dir))
+        if checkpoint is not None:
+            state = load_state(Path(checkpoint), "curriculum")
+            self.curriculum.check_state(state["curriculum"], self.allow_changed_data)

@@ -1,0 +1,179 @@
+"""The account of a run: every group in `ledger/` (Parquet), every optimizer step in `metrics.jsonl`.
+
+Ledger parts are written whole under a temporary name and renamed, at least at every checkpoint, so that a
+killed run leaves whole parts only; resuming drops what lies after the checkpoint, and the steps that follow
+write it again.
+"""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from rlkit.record.disk import put_in_place
+from rlkit.types import Batch
+
+GROUPS_PER_PART = 50_000
+
+SCHEMA = pa.schema(
+    [
+        ("generation", pa.int64()),
+        ("step", pa.int64()),
+        ("round", pa.int32()),
+        ("key", pa.uint64()),
+        ("index", pa.int64()),
+        ("predicted_mean", pa.float64()),
+        ("predicted_variance", pa.float64()),
+        ("predicted_error", pa.float64()),
+        ("signals", pa.list_(pa.float32())),
+        ("rewards", pa.list_(pa.float32())),
+        ("lengths", pa.list_(pa.int32())),
+        ("ages", pa.list_(pa.int32())),
+        ("reason", pa.string()),
+        ("trained", pa.bool_()),
+        ("selection_seconds", pa.float64()),
+        ("generation_seconds", pa.float64()),
+        ("grading_seconds", pa.float64()),
+    ]
+)
+"""One row a group. `generation` counts calls of collect from 0, `step` optimizer steps from 1; seconds are
+the group's equal share of its generation's. Lists hold an item a completion, `ages` the generations since it
+was made; a group that is rolled out in two generations or replayed has a row in each."""
+
+
+class Ledger:
+    """Appends groups to Parquet parts in `folder`.
+
+    Args:
+        folder: made if it is missing.
+        key_N: the pool's keys.
+        generation: number of the next generation; groups of this one and later that are on disk are dropped.
+    """
+
+    def __init__(self, folder: Path, key_N: np.ndarray, generation: int = 0):
+        self.folder, self._key_N = folder, key_N
+        self.generation, self.step = generation, 1
+        self._rows: list[dict[str, Any]] = []
+        self._num_rows = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self._truncate()
+
+    def write(self, batch: Batch) -> None:
+        """Appends the generation's groups; they are on disk after the next `flush`."""
+        groups, num = batch.groups, len(batch.groups)
+        columns = {
+            "generation": np.full(num, self.generation),
+            "step": np.full(num, self.step),
+            "round": batch.round_P,
+            "key": self._key_N[groups.index_P],
+            "index": groups.index_P,
+            "predicted_mean": batch.prediction.mean_N,
+            "predicted_variance": batch.prediction.variance_N,
+            "predicted_error": batch.prediction.error_N,
+            **{
+                name: [row[:size] for row, size in zip(column_PG, groups.size_P, strict=True)]
+                for name, column_PG in {
+                    "signals": groups.signal_PG,
+                    "rewards": groups.reward_PG,
+                    "lengths": groups.length_PG,
+                    "ages": groups.age_PG,
+                }.items()
+            },
+            "reason": batch.reason_P,
+            "trained": batch.trained_P,
+            "selection_seconds": np.full(num, batch.selection_seconds / num),
+            "generation_seconds": np.full(num, groups.generation_seconds / num),
+            "grading_seconds": np.full(num, groups.grading_seconds / num),
+        }
+        self._rows.append(columns)
+        self._num_rows += num
+        self.generation += 1
+        if self._num_rows >= GROUPS_PER_PART:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self._rows:
+            return
+        # Built only here, since a table of a few rows costs as much as one of thousands.
+        table = pa.concat_tables([pa.table(columns, schema=SCHEMA) for columns in self._rows])
+        first, last = table["generation"][0].as_py(), table["generation"][-1].as_py()
+        self._write_part(table, first, last)
+        self._rows, self._num_rows = [], 0
+
+    def _write_part(self, table: pa.Table, first: int, last: int) -> None:
+        part = self.folder / f"part-{first:08d}-{last:08d}.parquet"
+        temporary = part.with_suffix(".tmp")
+        pq.write_table(table, temporary)
+        put_in_place(temporary, part)
+
+    def _truncate(self) -> None:
+        for leftover in self.folder.glob("*.tmp"):
+            leftover.unlink()
+        for part in sorted(self.folder.glob("part-*.parquet")):
+            first, last = _generations_of(part)
+            if last < self.generation:
+                continue
+            if first < self.generation:
+                table = pq.read_table(part)
+                kept = table.filter(pc.field("generation") < self.generation)
+                self._write_part(kept, first, self.generation - 1)
+            part.unlink()
+
+
+def _generations_of(part: Path) -> tuple[int, int]:
+    """The first and the last generation in a part, from its name."""
+    first, last = part.stem.split("-")[1:]
+    return int(first), int(last)
+
+
+def read_ledger(folder: Path) -> pa.Table:
+    """All groups of a run, in order."""
+    parts, covered = [], -1
+    for part in sorted(folder.glob("part-*.parquet")):
+        first, last = _generations_of(part)
+        if first > covered:  # else a kill left it beside the part that it was cut to, which sorts before it
+            parts.append(pq.read_table(part))
+            covered = last
+    return pa.concat_tables(parts) if parts else SCHEMA.empty_table()
+
+
+class StepLog:
+    """`metrics.jsonl`: one line an optimizer step; those after `step` go when a run resumes there."""
+
+    def __init__(self, path: Path, step: int = 0):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            lines = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
+            temporary = path.with_suffix(".tmp")
+            temporary.write_text("".join(f"{line}\n" for line in lines))
+            temporary.replace(path)
+        self._file = path.open("a", buffering=1)
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Appends a line; a number that JSON cannot hold becomes null."""
+        finite = {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in row.items()
+        }
+        self._file.write(json.dumps(finite) + "\n")
+
+    def sync(self) -> None:
+        """Waits until the lines are on the disk."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _step_of(line: str) -> float:
+    """The line's step; infinite where a killed process left half a line, so that it goes too."""
+    try:
+        return json.loads(line)["step"]
+    except json.JSONDecodeError:
+        return math.inf

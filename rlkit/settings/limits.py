@@ -1,0 +1,121 @@
+"""What the curriculum's settings may be. Every check names the field, its value and the remedy."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rlkit.settings.budget import parse_budget
+
+CHOICES = {
+    "subset": ("hard", "medium", "easy", "random"),
+    "fill": ("top_up", "shrink", "error"),
+    "allocation": ("equal", "knapsack", "vip", "cures"),
+    "value_backbone": ("policy", "linear", "text"),
+}
+OF_THE_RANGE = ("target", "band_low", "band_high")
+SHARES = (
+    "variance_floor",
+    "warmup_variance_floor",
+    "mastered",
+    "unsolved",
+    "floor",
+    "decay",
+    "skip_base",
+    "skip_step",
+    "skip_target",
+    "bank_momentum",
+    "explore_share",
+)
+AT_LEAST_ONE = (
+    "candidates",
+    "max_rounds",
+    "value_hidden",
+    "value_steps",
+    "value_buffer",
+    "shelf_size",
+    "max_age",
+    "reference_steps",
+    "judgement_length",
+    "max_ungraded_steps",
+)
+ABOVE_ZERO = (
+    "value_learning_rate",
+    "subset_share",
+    "prior",
+    "category_temperature",
+    "target_slope",
+    "references",
+    "selection_temperature",
+    "reward_timeout",
+)
+NOT_NEGATIVE = (
+    "warmup_filter_steps",
+    "revision_pass",
+    "target_step",
+    "hard_weight",
+    "easy_weight",
+    "judgement_memory",
+    "judgement_weight",
+    "headroom",
+    "repeat_gap",
+    "group_cost",
+    "fallback_steps",
+)
+
+
+def check_limits(config: Any) -> None:
+    """Each number by itself."""
+    for name in AT_LEAST_ONE:
+        _check(config, name, lambda value: value >= 1, "must be at least 1")
+    for name in OF_THE_RANGE:
+        remedy = "must lie in 0 to 1: it is a share of the range from signal_min to signal_max"
+        _check(config, name, lambda value: 0 <= value <= 1, remedy)
+    for name in SHARES:
+        _check(config, name, lambda value: 0 <= value <= 1, "must lie in 0 to 1")
+    for name in ABOVE_ZERO:
+        _check(config, name, lambda value: value > 0, "must be above 0")
+    for name in NOT_NEGATIVE:
+        _check(config, name, lambda value: value >= 0, "must be at least 0")
+    _check(
+        config, "oversample", lambda value: value >= 1, "must be at least 1: a round is at least one batch"
+    )
+    _check(config, "target_start", lambda value: 0 <= value <= 100, "must lie in 0 to 100, easy to hard")
+    _check(config, "subset_share", lambda value: value <= 1, "must be above 0 and at most 1")
+    _check(
+        config,
+        "screen",
+        lambda value: value >= 2,
+        "must be at least 2: one completion does not differ from itself",
+    )
+
+
+def check_choices(config: Any) -> None:
+    """Each word, and the budget."""
+    for name, choices in CHOICES.items():
+        value = getattr(config, name)
+        if value is not None and value not in choices:
+            raise ValueError(f"{name} ({value!r}) must be one of {', '.join(choices)}")
+    if config.budget is not None:
+        parse_budget(config.budget)
+
+
+def check_together(config: Any) -> None:
+    """What does not go with something else."""
+    if config.curriculum == "adarft" and config.target in (0.0, 1.0):
+        raise ValueError(
+            f"target ({config.target}) must lie between 0 and 1 for curriculum='adarft': at an end of the "
+            "range the mean signal can leave it on one side only"
+        )
+    low, high = config.band_low, config.band_high
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"band_low ({low}) must not be above band_high ({high}); swap them")
+    if config.signal_max is not None and config.signal_max <= config.signal_min:
+        raise ValueError(
+            f"signal_max ({config.signal_max}) must be above signal_min ({config.signal_min}); give the "
+            "range that the reward function returns"
+        )
+
+
+def _check(config: Any, name: str, possible: Callable[[float], bool], remedy: str) -> None:
+    value = getattr(config, name)
+    if value is not None and not possible(value):
+        raise ValueError(f"{name} ({value}) {remedy}")

@@ -1,0 +1,91 @@
+"""Runs for test_processes.py, alone or under torchrun: two_processes.py FOLDER JOBS.
+
+JOBS is JSON: a list of [name, preset's settings, num_generations, batch of all processes, settings, resume].
+Rewards and completions depend on the prompt and the place in the group only, not on the processes.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+
+import torch
+from peft import LoraConfig
+from tiny_judge import make_judging_model, make_judging_tokenizer
+from tiny_trl import by_place, even_start, losses, make_model, make_tokenizer, make_trainer, scripted, weights
+
+from rlkit import CurriculumConfig, CurriculumGRPOTrainer
+from rlkit.collect import Batch
+
+JUDGED = "curriculum/judge/loss"
+RANK, WORLD = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+class Noting(CurriculumGRPOTrainer):
+    """Notes what this process chose, and the prompts and advantages of its share."""
+
+    def __init__(self, *args, **kwargs):
+        self.notes = []
+        super().__init__(*args, **kwargs)
+
+    def _log_collected(self, batch: Batch):
+        super()._log_collected(batch)
+        self.notes.append({"index": batch.groups.index_P.tolist(), "chosen": batch.chosen_B.tolist()})
+
+    def _generate_and_score_completions(self, inputs):
+        output = super()._generate_and_score_completions(inputs)
+        if self.notes and "advantages" not in self.notes[-1]:
+            tokenizer = self.processing_class
+            self.notes[-1]["prompts"] = tokenizer.batch_decode(output["prompt_ids"], skip_special_tokens=True)
+            self.notes[-1]["completions"] = output["completion_ids"].tolist()
+            self.notes[-1]["advantages"] = output["advantages"].tolist()
+        return output
+
+
+def failing(completions, **columns):
+    """Breaks down on completions with a one in them."""
+    if any("1" in text for text in completions):
+        raise RuntimeError("a one")
+    return even_start(completions)
+
+
+def run(folder, name, curriculum, num_generations, batch, settings, resume):
+    extra = {}
+    if name.startswith("lora"):
+        extra["peft_config"] = LoraConfig(target_modules=["q_proj", "v_proj"], r=4)
+    if name.startswith("disagree"):
+        curriculum = {**curriculum, "curriculum_seed": RANK}
+    judging = curriculum["curriculum"] == "metis"
+    tokenizer = make_judging_tokenizer() if judging else make_tokenizer()
+    trainer = make_trainer(
+        folder / name,
+        CurriculumConfig(**curriculum),
+        failing if name == "failing" else by_place(num_generations, RANK),
+        kind=Noting,
+        num_generations=num_generations,
+        per_device_train_batch_size=batch // WORLD,
+        model=make_judging_model(2) if judging else make_model(),
+        extra={"rollout_func": scripted(num_generations, RANK), "processing_class": tokenizer, **extra},
+        **settings,
+    )
+    trainer.train(resume_from_checkpoint=resume)
+    whole = {key: getattr(tensor, "full_tensor", tensor.clone)() for key, tensor in weights(trainer).items()}
+    total = {key: float(tensor.double().abs().sum()) for key, tensor in whole.items()}
+    judged = [line[JUDGED] for line in trainer.state.log_history if JUDGED in line]
+    result = {"notes": trainer.notes, "losses": losses(trainer), "weights": total, "judged": judged}
+    (folder / f"{name}-{RANK}{'-resumed' if resume else ''}.json").write_text(json.dumps(result))
+
+
+def main(folder, jobs):
+    torch.set_num_threads(1)
+    for job in json.loads(jobs):
+        run(Path(folder), *job)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,101 @@
+"""Guards the guards: each alarm after its patience, once an episode, and the same after a resume."""
+
+import pytest
+
+from rlkit.record.guards import CATEGORY_STEPS, FIRST_STEPS, Guards, starved
+
+WELL = {"effective_ratio": 0.6, "admission/forced": 0.0, "entropy": 1.0, "completions/clipped_ratio": 0.1}
+SICK = {
+    "effective_ratio": (20, lambda step: {"effective_ratio": 0.04}),
+    "pool_drained": (5, lambda step: {"admission/forced": 3.0 * (step + 1)}),
+    "entropy": (20, lambda step: {"entropy": 0.09}),
+    "truncated": (5, lambda step: {"completions/clipped_ratio": 0.51}),
+}
+
+
+def warnings(caplog):
+    return [record for record in caplog.records if record.name == "rlkit.record.guards"]
+
+
+def healthy(steps=FIRST_STEPS):
+    guards = Guards()
+    for _ in range(steps):
+        assert not any(guards.observe(WELL).values())
+    return guards
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_alarm_after_its_patience_and_one_warning_an_episode(name, caplog):
+    patience, sign = SICK[name]
+    guards = healthy()
+    alarms = [guards.observe({**WELL, **sign(step)})[f"guards/{name}"] for step in range(patience + 7)]
+    assert alarms == [0.0] * (patience - 1) + [1.0] * 8
+    assert len(warnings(caplog)) == 1 and "; " in warnings(caplog)[0].getMessage()
+    last = sign(patience + 6)  # running totals stay where they are
+    assert (
+        guards.observe({**WELL, "admission/forced": last.get("admission/forced", 0.0)})[f"guards/{name}"] == 0
+    )
+    for step in range(patience):
+        guards.observe({**WELL, **sign(step + 100)})
+    assert len(warnings(caplog)) == 2, "another episode, another warning"
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_one_good_step_ends_the_patience(name):
+    patience, sign = SICK[name]
+    guards = healthy()
+    for step in range(patience - 1):
+        guards.observe({**WELL, **sign(step)})
+    guards.observe({**WELL, "admission/forced": 3.0 * (patience - 1) if name == "pool_drained" else 0.0})
+    assert guards.observe({**WELL, **sign(patience)})[f"guards/{name}"] == 0.0
+
+
+def test_steps_without_a_number_are_no_news():
+    guards = healthy()
+    for step in range(40):
+        row = {"effective_ratio": 0.0} if step % 2 else {"effective_ratio": float("nan")}
+        alarms = guards.observe(row if step % 4 else {})
+        assert alarms["guards/effective_ratio"] == float(step >= 39), step
+
+
+def test_a_healthy_bound_is_no_alarm():
+    guards = healthy()
+    bound = {"effective_ratio": 0.05, "entropy": 0.1, "completions/clipped_ratio": 0.5}
+    assert not any(max(guards.observe({**WELL, **bound}).values()) for _ in range(30))
+
+
+def test_a_starved_category_is_named(caplog):
+    guards = Guards({"algebra": 300, "geometry": 100, "rare": 1})
+    for step in range(CATEGORY_STEPS):
+        guards.rolled_out(["algebra"] * 4 + ["geometry"] * (step == 0))
+        alarms = guards.observe(WELL)
+        assert alarms["guards/category_starved"] == float(step == CATEGORY_STEPS - 1)
+    assert "geometry" in caplog.text and "rare" not in caplog.text
+
+
+def test_what_counts_as_starved():
+    share = {"a": 0.5, "b": 0.5}
+    assert starved(share, {"a": 99, "b": 1}) == ["b"]
+    assert starved(share, {"a": 98, "b": 3}) == []  # 3 of 50.5 expected is above a twentieth
+    assert starved(share, {"a": 38}) == []  # 19 expected: too few to tell
+    assert starved({}, {}) == []
+
+
+def test_a_restored_guard_goes_on_where_it_was():
+    one, rows = Guards({"a": 1, "b": 1}), []
+    for step in range(70):
+        rows.append({**WELL, "effective_ratio": 0.0, "entropy": 1.0 if step < 30 else 0.01})
+    history = []
+    for step, row in enumerate(rows):
+        if step == 33:
+            other = Guards({"a": 1, "b": 1})
+            other.load_state_dict(one.state_dict())
+            one = other
+        one.rolled_out(["a"] * 2)
+        history.append(one.observe(row))
+    straight = Guards({"a": 1, "b": 1})
+    expected = []
+    for row in rows:
+        straight.rolled_out(["a"] * 2)
+        expected.append(straight.observe(row))
+    assert history == expected and expected[-1]["guards/entropy"] == 1.0

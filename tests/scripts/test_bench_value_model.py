@@ -1,0 +1,43 @@
+"""Guards the value model's benchmark: it runs on a small file and writes every number under its name."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "bench_value_model.py"
+
+
+def write(path, num, seed):
+    rng = np.random.default_rng(seed)
+    with path.open("w") as file:
+        for number in range(num):
+            hard = rng.random() < 0.5
+            verb = "Integrate the polynomial" if hard else "Add the integer"
+            row = {
+                "question": f"{verb} {seed}{number} to {rng.integers(100)}.",
+                "pass_rate": 0.2 if hard else 0.8,
+            }
+            file.write(json.dumps(row) + "\n")
+    return path
+
+
+def test_it_writes_every_number(tmp_path):
+    train, test = write(tmp_path / "train.jsonl", 300, 1), write(tmp_path / "test.jsonl", 100, 2)
+    out = tmp_path / "out.json"
+    command = [sys.executable, SCRIPT, "--train", train, "--test", test, "--json", out, "--sizes", "100,2000"]
+    subprocess.run([*command, "--seeds", "0", "--shifts", "0,3"], check=True, capture_output=True, timeout=60)
+    found = json.loads(out.read_text())
+    for method, sizes in (("text", ["100", "300"]), ("ridge", ["100", "300"]), ("rollouts", list("1238"))):
+        assert list(found[method]) == sizes
+        for score in found[method].values():
+            assert {"explained_variance", "spearman", "brier", "rollout_equivalents"} <= set(score)
+            assert all(math.isfinite(value) for value in score.values())
+    assert found["text"]["300"]["explained_variance"] > 0.8
+    assert found["ridge"]["300"]["explained_variance"] > 0.8
+    assert found["predict_us_per_prompt"] < 400  # ten times the target, on a machine that does other work
+    assert all(math.isfinite(value) for score in found["drift"].values() for value in score.values())
+    assert found["revisits"]["1"]["value_model"] > found["revisits"]["1"]["flat"]
