@@ -91,6 +91,7 @@ OTHERWISE = {
     **{"value_learning_rate": 0.1, "bank_momentum": 0.6, "allocation": "cures"},
     **dict.fromkeys(("screen", "shelf_size", "max_age"), 3),
     **{"headroom": 3.0, "explore_share": 0.3, "repeat_gap": 7, "group_cost": 3.0},
+    **{"value_features": "text,answer"},
 }
 """A value of each number that no preset has by itself."""
 

@@ -54,8 +54,11 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
     unused = [name for name in unused if name not in preset.numbers]
     if unused:
         logger.warning("curriculum=%r does not use %s; it is ignored", config.curriculum, ", ".join(unused))
-    if config.value_backbone in ("linear", "text") and "value_backbone" in preset.numbers:
-        idle = [name for name in POLICY_HEAD if getattr(config, name) != preset.numbers[name]]
+    if "value_backbone" in preset.numbers:
+        of_others = POLICY_HEAD if config.value_backbone in ("linear", "text") else {}
+        if config.value_backbone != "text":
+            of_others = {*of_others, "value_features"}
+        idle = [name for name in of_others if getattr(config, name) != preset.numbers[name]]
         if idle:
             logger.warning(
                 "value_backbone=%r does not use %s; it is ignored", config.value_backbone, ", ".join(idle)

@@ -27,7 +27,11 @@ def _value_model(config: CurriculumConfig) -> ValueModel:
     numbers: dict[str, Any] = {name.removeprefix("value_"): getattr(config, name) for name in VALUE_MODEL}
     scale = scale_of(config)
     return ValueModel(
-        **numbers, signal_min=scale.low, signal_max=scale.high, seed=config.curriculum_seed or 0
+        gold_column=config.gold_column,
+        **numbers,
+        signal_min=scale.low,
+        signal_max=scale.high,
+        seed=config.curriculum_seed or 0,
     )
 
 
@@ -57,7 +61,11 @@ def _fused(config: CurriculumConfig) -> Parts:
 
 # The paper's head and its learning rate were not found: these are ours, from the addition task (LOG.md).
 POLICY_HEAD = {"value_hidden": 64, "value_learning_rate": 3e-3, "value_steps": 8, "value_buffer": 16}
-VALUE_MODEL = {"value_backbone": "policy", **POLICY_HEAD}
+VALUE_MODEL = {
+    "value_backbone": "policy",
+    **POLICY_HEAD,
+    "value_features": "text",
+}
 
 PREDICTING: dict[str, Preset] = {
     "pcl": Preset(
