@@ -17,7 +17,7 @@ _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _UNIT = r"(?:\^\s*\{?\\circ\}?|\\?%|\\(?:text|mathrm|mbox)\{[^{}]{0,30}\}(?:\^\{?\d\}?)?)"
 _BETWEEN = re.compile(rf"{SPACE}*(?:{_UNIT})?{JOINER}(?:{NAME}\s*&?=)?{SPACE}*")
-_NAME_BEFORE = re.compile(rf"(?<![^\s$(,;:&~\]])({NAME})\s*&?=[\s&$]*$")
+_NAME_BEFORE = re.compile(rf"(?<![^\s$(\[,;:&~])({NAME})\s*&?=[\s&$]*$")
 
 
 @dataclass(frozen=True)

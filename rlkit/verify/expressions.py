@@ -62,8 +62,9 @@ def _announced(text: str) -> str | None:
         return sentence
     lists = _lists(text)
     in_sentence = [found for found in lists if end is None or found[0].start() < end.start()]
+    matrices = [found for found in in_sentence if found[0]["matrix"]]  # in "A^{-1} = " is a number
     answers = [found for found in in_sentence if not _is_label(text, found)]
-    return _joined(text, (answers or lists)[0]) if lists else None
+    return _joined(text, (matrices or answers or lists)[0]) if lists else None
 
 
 def _is_bare(sentence: str) -> bool:
@@ -88,9 +89,9 @@ def _lists(text: str) -> list[list[re.Match[str]]]:
 
 
 def _is_label(text: str, found: list[re.Match[str]]) -> bool:
-    """Whether it is a name only, and not what something "is"."""
+    """Whether it is names only, and not what something "is"."""
     before = text[max(0, found[0].start() - 20) : found[0].start()]
-    named = len(found) == 1 and _NAME.fullmatch(_content(found[0])) is not None
+    named = all(_NAME.fullmatch(_content(part)) for part in found)
     return named and before != "" and not _AFTER_VERB.search(before)
 
 
