@@ -7,7 +7,7 @@ small weight. It needs no gold answer.
 import re
 from typing import Any
 
-from rlkit.verify.answers import closing_brace
+from rlkit.verify.boxes import closing_brace
 from rlkit.verify.text import Completion, completion_text
 
 _AFTER_BOX = re.compile(r"[\s.$]*(\\[\])][\s.]*)?")  # the end of a formula and of a sentence

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from rlkit.verify.answers import AnswerForm, find_answer, find_gold
+from rlkit.verify.decimals import with_decimals_of
 from rlkit.verify.literal import as_gold, normalize, same_as_written
 
 SECONDS_PER_ANSWER = 3.0
@@ -201,7 +202,7 @@ def _compare(pairs: set[Question]) -> dict[Question, bool | None]:
     """The result for each pair of normalized answers; the workers are asked what does not show at once."""
     results = {pair: same_as_written(*pair) for pair in pairs}
     open_pairs = sorted(pair for pair, result in results.items() if result is None)  # by gold: it is cached
-    replies = POOL.ask([(as_gold(gold), answer) for gold, answer in open_pairs])
+    replies = POOL.ask([(as_gold(with_decimals_of(answer, gold)), answer) for gold, answer in open_pairs])
     for pair, reply in zip(open_pairs, replies, strict=True):
         results[pair] = False if reply == "killed" else reply
     return results

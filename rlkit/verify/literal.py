@@ -7,6 +7,8 @@ math-verify takes milliseconds for a comparison and this takes microseconds; it 
 import re
 from decimal import Decimal
 
+from rlkit.verify.parts import rewrite_parts
+
 TOLERANCE = Decimal("1e-5")  # math-verify rounds decimals to six places: what differs by more differs for it
 _SYMBOLS = {
     "\u2212": "-",  # minus
@@ -22,6 +24,7 @@ _SYMBOLS = {
     "\u222a": r"\cup ",
     "\u00a0": " ",  # no-break space
     "\u202f": " ",  # narrow no-break space
+    "\u2009": " ",  # thin space
     "\u20ac": "",  # euro
     "\u00a3": "",  # pound
     "~": " ",
@@ -32,7 +35,9 @@ _REPLACEMENTS = tuple(
     (re.compile(pattern, re.ASCII), replacement)
     for pattern, replacement in (
         (r"\u221a\s*(\d+|[a-z]\b|\([^()]*\))", r"\\sqrt{\1}"),
-        (r"(?<=\d)(?:\{,\}|,\\!|\\[!,: ])\s*(?=\d{3}(?!\d))", ","),  # spaces that group thousands
+        (r"(?<=\d),\\!\s*(?=\d{3}(?!\d))", ","),
+        (r"(?<=\d)(?:\{,\}|\\[!,:; ]|\\thinspace(?![a-z]))\s*(?=\d{3}(?!\d))", ""),  # they group thousands
+        (r"(\\\\)\[-?[\d.]+\s*(?:pt|ex|em|mm|cm)\]", r"\1"),  # space between the rows of a matrix
         (r"\\varnothing", r"\\emptyset"),
         (r"\\lbrace\b", r"\\{"),
         (r"\\rbrace\b", r"\\}"),
@@ -43,6 +48,7 @@ _REPLACEMENTS = tuple(
         (r"^(-?[\d,.]+)e([-+]?\d{1,3})$", r"\1 \\times 10^{\2}"),
     )
 )
+_THIN_SPACE = re.compile(r"(?<=\d)[\u2009\u202f](?=\d{3}(?!\d))", re.ASCII)
 _GROUPED = re.compile(r"[-+]?\d{1,3}(?: \d{3})+(?:\.\d+)?", re.ASCII)
 _NUMBER = re.compile(r"([-+]?)(?:\\?\$)?((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+)(\s*\\?%)?", re.ASCII)
 _IN_BASE = re.compile(r"(-?[\dA-F]+)_(?:\{(\d+)\}|(\d+))", re.ASCII)
@@ -56,10 +62,10 @@ _WORDS = re.compile(r"[A-Za-z]{4,}|[A-Za-z]{2,}(?:[ -][A-Za-z]{2,})+")
 def normalize(answer: str) -> str:
     r"""The answer with fewer ways to write it, for `same_as_written` and for math-verify.
 
-    normalize("**$1{,}000$**.") is "1,000"; normalize("2\u03c0") is r"2\pi". Only the spelling changes: of
-    symbols, spaces between thousands, currencies, and what surrounds the answer.
+    normalize("**$1{,}000$**.") is "1000"; normalize("2\u03c0") is r"2\pi". Only the spelling changes: of
+    symbols, spaces between thousands, currencies, what surrounds the answer, and what joins its parts.
     """
-    answer = answer.translate(_TRANSLATION)
+    answer = _THIN_SPACE.sub("", answer).translate(_TRANSLATION)
     previous = None
     while answer != previous:
         previous = answer
@@ -70,7 +76,7 @@ def normalize(answer: str) -> str:
                 answer = inner
     for pattern, replacement in _REPLACEMENTS:
         answer = pattern.sub(replacement, answer)
-    answer = answer.strip()
+    answer = rewrite_parts(answer.strip())
     return answer.replace(" ", ",") if _GROUPED.fullmatch(answer) else answer
 
 

@@ -6,12 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkit.verify.answers import MAX_ANSWER_CHARS, closing_brace, find_answer, find_gold
+from rlkit.verify.answers import find_answer, find_gold
+from rlkit.verify.boxes import MAX_ANSWER_CHARS, closing_brace
 
 # text, then the answer in the forms any, boxed, hash, last_number
 TABLE = [
     (r"so $\boxed{\frac{1}{2}}$.", r"\frac{1}{2}", r"\frac{1}{2}", None, "2"),
-    (r"\boxed{1} or \boxed{2}", "2", "2", None, "2"),
+    (r"\boxed{1} or \boxed{2}", "1, 2", "1, 2", None, "2"),
+    (r"$x=\boxed{1}$, $y=\boxed{2}$", "x = 1, y = 2", "x = 1, y = 2", None, "2"),
+    (r"$x=\boxed{1}$, so $y=\boxed{2}$", "2", "2", None, "2"),
     (r"\boxed {5}", "5", "5", None, "5"),
     (r"\fbox{5}", "5", "5", None, "5"),
     (r"\boxed{\boxed{5}}", "5", "5", None, "5"),
@@ -28,10 +31,13 @@ TABLE = [
     ("It costs $18 and then $20.", "20", None, None, "20"),
     ("The answer is 5, which is 20% of 25.", "5", None, None, "25"),
     ("The answer is $x=5$, not 3", "x=5", None, None, "3"),
-    ("Final Answer: 3 + 2 = 5", "5", None, None, "5"),
+    ("Final Answer: 3 + 2 = 5", "3 + 2 = 5", None, None, "5"),
     ("**Answer:** 7 apples of 9", "7", None, None, "9"),
     ("the answer is\n\n$$\n\\frac{1}{2}\n$$", r"\frac{1}{2}", None, None, "2"),
     ("The answer is 4. Wait: the answer is 6.", "6", None, None, "6"),
+    ("The answers are $x=1$ and $x=2$.", "x=1, x=2", None, None, "2"),
+    ("The final answer is (1, 2]. I hope so.", "(1, 2]", None, None, "2"),
+    (r"So 48 is the area of $PQRS$.", "48", None, None, "48"),
     (r"so \[x=\frac{1}{2}\] holds", r"x=\frac{1}{2}", None, None, "2"),
     (r"hence \(x^2\).", "x^2", None, None, "2"),
     (r"that is -\frac{1}{2} of it", r"-\frac{1}{2}", None, None, "2"),
@@ -100,6 +106,12 @@ def test_an_answer_is_a_short_part_of_the_text(text):
         "-",
         "{",
         "answers ",
+        "\\boxed{1},",
+        "\\begin{array}",
+        "answer is $1$,",
+        "x = ",
+        ", ",
+        "\\quad",
         "1 = ",
     ],
 )

@@ -1,4 +1,4 @@
-"""Guards the equality of answers: the table in math_cases.txt, and the golds of the data sets."""
+"""Guards the equality of answers: the tables of cases, and the golds of the data sets."""
 
 import os
 from pathlib import Path
@@ -12,11 +12,14 @@ from rlkit.verify.answers import find_gold
 from rlkit.verify.equivalence import POOL
 from rlkit.verify.literal import as_gold, normalize
 
-CASES = [
-    line.rsplit(" | ", 1)
-    for line in Path(__file__).with_name("math_cases.txt").read_text(encoding="utf-8").splitlines()
-    if line and not line.startswith("#")
-]
+
+def read_cases(name: str) -> list[tuple[str, str, str]]:
+    """Gold, answer, and 1 or 0, of each line of a table."""
+    lines = Path(__file__).with_name(name).read_text(encoding="utf-8").split("\n")
+    cases = [line.rsplit(" | ", 1) for line in lines if line and not line.startswith("#")]
+    return [(*case.split(" | ", 1), expected) for case, expected in cases]
+
+
 DATA = os.environ.get("RLKIT_DATA")
 # RLKIT_DATA's file, and the column that holds the golds; a dot goes into a column's objects.
 GOLDS = {
@@ -29,17 +32,23 @@ GOLDS = {
 }
 
 
-def test_every_case_of_the_table():
-    pairs = [case.split(" | ", 1) for case, _ in CASES]
-    golds = [gold for gold, _ in pairs]
-    results = same_answers(golds, [f"So it is $\\boxed{{{answer}}}$." for _, answer in pairs])
+@pytest.mark.parametrize(
+    ("table", "completion_of"),
+    [
+        ("math_cases.txt", lambda answer: f"So it is $\\boxed{{{answer}}}$."),
+        ("math_completions.txt", lambda answer: answer.replace("<br>", "\n")),
+    ],
+)
+def test_every_case_of_the_table(table, completion_of):
+    cases = read_cases(table)
+    results = same_answers([gold for gold, _, _ in cases], [completion_of(answer) for _, answer, _ in cases])
     wrong = [
-        f"{case} is {result}, expected {expected}"
-        for (case, expected), result in zip(CASES, results, strict=True)
+        f"{gold} | {answer} is {result}, expected {expected}"
+        for (gold, answer, expected), result in zip(cases, results, strict=True)
         if result is not (expected == "1")
     ]
     assert wrong == []
-    assert len(CASES) >= 150 and sum(expected == "0" for _, expected in CASES) >= 100
+    assert len(cases) >= 200 and sum(expected == "0" for _, _, expected in cases) >= 70
 
 
 def golds_of(file: str, column: str) -> list[str]:
