@@ -104,6 +104,7 @@ VLLM = [
 
 OWNERS = {
     "trainer": (CurriculumGRPOTrainer,),
+    "GRPOTrainer": (GRPOTrainer,),
     "args": (GRPOConfig,),
     "accelerator": (Accelerator,),
     "state": (TrainerState,),
@@ -135,10 +136,10 @@ def uses() -> Iterator[tuple[str, str, str]]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute):
                 owner = _name(node.value)
-                if file == "trainer.py" and owner in ("self", "super"):
+                if file == "trainer.py" and owner == "self":
                     owner = "trainer"
-                if owner == "GRPOTrainer":
-                    owner = "trainer"
+                if file == "trainer.py" and owner == "super":
+                    owner = "GRPOTrainer"
                 if owner in OWNERS:
                     yield f"{file}:{node.lineno}", owner, node.attr
             elif isinstance(node, ast.Call) and _name(node.func) == "replaced":

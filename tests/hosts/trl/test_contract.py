@@ -25,7 +25,7 @@ def test_the_contract_sees_what_the_host_uses():
         ("trainer", "_metrics"),
         ("trainer", "_pending_extra_logs"),
         ("trainer", "_step"),
-        ("trainer", "_generate_single_turn"),
+        ("GRPOTrainer", "_generate_single_turn"),
         ("trainer", "_buffered_inputs"),
         ("args", "generation_batch_size"),
         ("accelerator", "num_processes"),
@@ -40,7 +40,7 @@ def test_a_changed_trl_is_a_list_of_what_changed(monkeypatch):
     monkeypatch.delattr(GRPOTrainer, "_generate_single_turn")
     listed = "\n".join(changes())
     assert "prompts.py:" in listed and "trainer._tokenize_prompts is not in" in listed
-    assert "trainer._generate_single_turn is not in" in listed
+    assert "GRPOTrainer._generate_single_turn is not in" in listed
 
 
 def test_only_the_host_names_private_methods():
