@@ -10,15 +10,13 @@ checkpoint at the step's end; `--resume auto` goes on from it. Files named by `r
 """
 
 import logging
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-# The telemetry of the libraries is off unless the user turns it on.
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-os.environ.setdefault("DO_NOT_TRACK", "1")
+from rlkit.settings import program
+
+program.begin()
 
 import yaml
 from datasets import Dataset, load_dataset
@@ -37,7 +35,7 @@ from rlkit.settings.arguments import parse_arguments
 from rlkit.verify.load import load_reward
 from rlkit.verify.rewards import check_golds, check_reward
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("rlkit.recipe")
 
 
 @dataclass
@@ -106,6 +104,7 @@ def main() -> None:
     held_out, pool = rows[: recipe.num_eval], rows[recipe.num_eval :]
     tasks = load_benchmarks(recipe)
 
+    program.quiet_libraries()
     training.model_init_kwargs = {**model_arguments(model), **(training.model_init_kwargs or {})}
     trainer = CurriculumGRPOTrainer(
         model.model_name_or_path,
