@@ -1,8 +1,9 @@
 """GRPO with a prompt curriculum on a real model.
 
-    accelerate launch recipes/grpo.py --config recipes/configs/gsm8k_qwen2.5_0.5b.yaml
-    accelerate launch recipes/grpo.py --config ... --curriculum dapo --dataset_path my.jsonl --rewards
-    my.py:reward
+    rlkit launch recipes/grpo.py --config recipes/configs/gsm8k_qwen2.5_0.5b.yaml
+    rlkit launch recipes/grpo.py --config ... --curriculum dapo --dataset_path my.jsonl --rewards my.py:reward
+
+(`rlkit launch` is `accelerate launch` without the launcher's own messages; the latter works too.)
 
 Every field of GRPOConfig, ModelConfig and CurriculumConfig can stand in the YAML file or on the command
 line. All that can be wrong with settings, data and rewards is checked before the model loads. SIGTERM saves a
@@ -23,6 +24,7 @@ from datasets import Dataset, load_dataset
 from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_config
 
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer
+from rlkit.collect import UnfilledBatchError
 from rlkit.curriculum.presets import resolve_config
 from rlkit.evaluate.benchmarks import data_files, find_benchmark
 from rlkit.evaluate.plan import Task, make_task
@@ -129,8 +131,8 @@ def main() -> None:
         write_config(Path(training.output_dir), recipe, training, model, curriculum)
     try:
         trainer.train(resume_from_checkpoint=resume)
-    except (NothingGradedError, SavingError) as reason:
-        raise SystemExit(f"rlkit: {reason}") from reason
+    except (NothingGradedError, SavingError, UnfilledBatchError) as reason:
+        raise SystemExit(f"rlkit: {reason}" if trainer.accelerator.is_main_process else 1) from reason
     if not trainer.preemption.stopped:
         trainer.save_model()
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from packaging.specifiers import SpecifierSet
 
-SUPPORTED = ">=1.15,<1.17"
+SUPPORTED = ">=1.16,<1.17"
 """The versions of TRL that the tests have run with; pyproject.toml asks for the same."""
 
 

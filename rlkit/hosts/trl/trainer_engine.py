@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from accelerate.utils import gather_object
 from peft import PeftModel
-from trl.models.utils import disable_gradient_checkpointing, unwrap_model_for_generation
+from trl.models.utils import unwrap_model_for_generation
 
 from rlkit.evaluate.engines import Sample, Sampling, TransformersEngine, to_sample
 from rlkit.hosts.trl.judgements import replaced
@@ -42,11 +42,11 @@ class TrainerEngine:
             with unchanged_random_state(trainer.accelerator.device):
                 return self._with_vllm(prompt_ids, sampling, seed)
         with (
-            disable_gradient_checkpointing(trainer.model, trainer.args.gradient_checkpointing_kwargs),
             unwrap_model_for_generation(
                 trainer.model_wrapped,
                 trainer.accelerator,
                 gather_deepspeed3_params=trainer.args.ds3_gather_for_generation,
+                gradient_checkpointing_kwargs=trainer.args.gradient_checkpointing_kwargs,
             ) as model,
             torch.no_grad(),
             trainer._dist.summon_full_params(trainer.model_wrapped, recurse=False),

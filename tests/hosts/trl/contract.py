@@ -7,6 +7,7 @@ what the code cannot tell: the parameters of methods, and the keys that TRL uses
 import ast
 import inspect
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from transformers import GenerationConfig, TrainerControl, TrainerState
 from trl import GRPOConfig, GRPOTrainer
 from trl.distributed import DistributedBackend
 from trl.generation.vllm_generation import VLLMGeneration
-from trl.models.utils import disable_gradient_checkpointing, unwrap_model_for_generation
+from trl.models.utils import unwrap_model_for_generation
 from trl.trainer.utils import nanstd, pad
 
 from rlkit import CurriculumGRPOTrainer
@@ -57,7 +58,6 @@ FIRST_PARAMETERS = {
     GRPOTrainer.train: ["self", "resume_from_checkpoint"],
     GRPOTrainer.create_model_card: ["self", "model_name", "dataset_name", "tags"],
     unwrap_model_for_generation: ["model", "accelerator"],
-    disable_gradient_checkpointing: ["model", "gradient_checkpointing_kwargs"],
     pad: ["tensors", "padding_value", "padding_side"],
 }
 
@@ -122,12 +122,17 @@ def trees() -> dict[str, ast.Module]:
 
 def attributes_of(kind: type) -> set[str]:
     """What an instance has: methods, class attributes, and whatever its classes assign to `self`."""
-    names = set(dir(kind)) | set(getattr(kind, "__dataclass_fields__", ()))
-    for base in kind.__mro__[:-1]:
-        for node in ast.walk(ast.parse(_source(base))):
-            if isinstance(node, ast.Attribute) and _name(node.value) == "self" and _stored(node):
-                names.add(node.attr)
-    return names
+    assigned = (_assigned(base) for base in kind.__mro__[:-1])
+    return set(dir(kind)).union(getattr(kind, "__dataclass_fields__", ()), *assigned)
+
+
+@cache
+def _assigned(kind: type) -> set[str]:
+    return {
+        node.attr
+        for node in ast.walk(ast.parse(_source(kind)))
+        if isinstance(node, ast.Attribute) and _name(node.value) == "self" and isinstance(node.ctx, ast.Store)
+    }
 
 
 def uses() -> Iterator[tuple[str, str, str]]:
@@ -269,10 +274,6 @@ def _name(node: ast.AST) -> str | None:
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else None
-
-
-def _stored(node: ast.Attribute) -> bool:
-    return isinstance(node.ctx, ast.Store)
 
 
 def _source(thing: Any) -> str:

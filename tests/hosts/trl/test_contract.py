@@ -52,7 +52,7 @@ def test_pyproject_asks_for_the_versions_that_the_host_supports():
     assert f"trl{SUPPORTED}" in project["dependencies"]
 
 
-@pytest.mark.parametrize("found", ["1.14.2", "1.17.0", "2.0.0"])
+@pytest.mark.parametrize("found", ["1.15.0", "1.17.0", "2.0.0"])
 def test_another_version_is_one_line(found):
     with pytest.raises(ImportError, match=rf"rlkit works with trl.*, and found trl {found}; pip install"):
         check_version(found)
