@@ -117,6 +117,7 @@ def main() -> None:
         peft_config=get_peft_config(model),
         curriculum=settings,
     )
+    trainer.data_name = recipe.dataset_name or recipe.dataset_path
     if tasks:
         benchmarks = BenchmarkCallback(
             trainer,

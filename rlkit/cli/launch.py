@@ -4,7 +4,7 @@ import typer
 
 
 def launch(context: typer.Context) -> None:
-    """Start a script as `accelerate launch` does, on all GPUs or as --config_file says; all words are its own.
+    """Start a script as `accelerate launch` does, on all GPUs or as --config_file says, with its words.
 
     What it fills in by itself it does not talk about, and where the script fails, the script's message is the
     last one and its exit code is kept.

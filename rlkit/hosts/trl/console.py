@@ -101,6 +101,7 @@ class RunLines(TrainerCallback):
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         trainer = self.trainer
+        trainer.create_model_card(model_name=Path(args.output_dir).name)
         if not state.is_world_process_zero or trainer.watch.stopped:  # which its error tells
             return
         if trainer.preemption.stopped:

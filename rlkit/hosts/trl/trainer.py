@@ -23,7 +23,7 @@ from trl.trainer.utils import nanstd
 
 from rlkit.collect import collect
 from rlkit.curriculum.curriculum import Curriculum
-from rlkit.hosts.trl import console
+from rlkit.hosts.trl import card, console
 from rlkit.hosts.trl.budget_stop import BudgetStop
 from rlkit.hosts.trl.finished import Finished, RunFinishedError
 from rlkit.hosts.trl.judgements import Lessons, judgement_loss
@@ -67,6 +67,8 @@ class CurriculumGRPOTrainer(GRPOTrainer):
     Example:
         trainer = CurriculumGRPOTrainer(model, [reward], args=args, train_dataset=data, curriculum="pcl")
     """
+
+    data_name: str | None = None  # an id on the Hub or a file, for the model card
 
     def __init__(
         self,
@@ -273,6 +275,11 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         self.record.add(row)
         for name, value in row.items():
             self._metrics["train"][f"curriculum/{name}"].append(float(value))
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        super().create_model_card(*args, **kwargs)
+        if self.is_world_process_zero():
+            card.complete(self)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         checkpoint = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"

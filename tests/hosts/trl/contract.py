@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from trl.models.utils import unwrap_model_for_generation
 from trl.trainer.utils import nanstd, pad
 
 from rlkit import CurriculumGRPOTrainer
+from rlkit.hosts.trl.card import BASE, CITATIONS, VERSIONS
 
 RLKIT = Path(__file__).parents[3] / "rlkit"
 HOST = RLKIT / "hosts" / "trl"
@@ -241,9 +243,17 @@ def changed_bodies() -> list[str]:
     return changed
 
 
+def changed_card() -> list[str]:
+    """Places of TRL's model card that ours comes in at."""
+    text = files("trl").joinpath("templates/lm_model_card.md").read_text(encoding="utf-8")
+    places = [VERSIONS, CITATIONS, "\n- TRL:"]
+    gone = [f"lm_model_card.md has no {place!r}" for place in places if place not in text]
+    return gone if BASE.search(text) else [*gone, f"lm_model_card.md has no {BASE.pattern!r}"]
+
+
 def changes() -> list[str]:
     """All at once, for a person who has to go through them."""
-    return missing_imports() + missing_attributes() + changed_signatures() + changed_bodies()
+    return changed_card() + missing_imports() + missing_attributes() + changed_signatures() + changed_bodies()
 
 
 def private_names() -> set[str]:
