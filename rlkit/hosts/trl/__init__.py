@@ -15,7 +15,7 @@ def check_version(found: str) -> None:
     """Raises ImportError for a TRL whose private methods may be others."""
     if not SpecifierSet(SUPPORTED).contains(found, prereleases=True):
         raise ImportError(
-            f"rlkit works with trl{SUPPORTED}, and found trl {found}; pip install 'trl{SUPPORTED}'",
+            f"trl {found} is installed, and supported is trl{SUPPORTED}: pip install 'trl{SUPPORTED}'",
             name="trl",
         )
 

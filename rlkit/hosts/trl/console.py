@@ -115,13 +115,13 @@ class RunLines(TrainerCallback):
 
 
 def start_line(trainer: Any) -> str:
-    step = trainer.state.global_step
+    """Model, pool, preset, batch, steps, and where it writes."""
+    first, last = trainer.state.global_step + 1, trainer.state.max_steps
     return (
         f"rlkit: {model_name(trainer)}, {len(trainer.pool):,} prompts, curriculum {trainer.curriculum.name}, "
         f"{trainer._num_groups} prompts x {trainer._group_size} completions a step, "
-        f"{f'steps {step + 1} to' if step else ''} {trainer.state.max_steps} steps "
-        f"-> {trainer.args.output_dir}"
-    ).replace("  ", " ")
+        f"steps {first} to {last} -> {trainer.args.output_dir}"
+    )
 
 
 def model_name(trainer: Any) -> str:
