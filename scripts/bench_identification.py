@@ -37,7 +37,7 @@ def by_value_model(trainer: CurriculumGRPOTrainer, repeats: int) -> tuple[float,
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()
-        proposal = trainer.curriculum.propose(trainer._num_groups, np.empty(0, dtype=np.int64))
+        proposal = trainer.curriculum.sources[-1].propose(trainer._num_groups, np.empty(0, dtype=np.int64))
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds), proposal.index_P
 

@@ -43,11 +43,11 @@ def measure(preset: str, size: int, num_steps: int) -> dict:
     real, processor = [], []
     for _ in range(WARM_UP + num_steps):
         times = [_now()]
-        proposal = curriculum.propose(GROUPS, np.empty(0, dtype=np.int64))
+        proposal = curriculum.sources[-1].propose(GROUPS, np.empty(0, dtype=np.int64))
         times.append(_now())
         groups = host.rollout(proposal)
         times.append(_now())
-        curriculum.observe(groups, proposal)
+        curriculum.sources[-1].observe(groups, proposal)
         curriculum.metrics()
         curriculum.step += 1
         times.append(_now())

@@ -1,7 +1,7 @@
-"""How well the value model's text backbone predicts success rates of prompts it has never seen.
+"""How well the value model predicts success rates of prompts it has never seen, from what their rows say.
 
     python scripts/bench_value_model.py --train measured.parquet              a split of it for each seed
-    python scripts/bench_value_model.py --train a.parquet --test b.parquet --json out.json
+    python scripts/bench_value_model.py --train a.parquet --test b.parquet --features text,answer
 
 The files (Parquet, or JSON lines) have `question` (or `prompt`) and `pass_rate`, the measured success rate;
 rollouts are flips of a coin with that rate. The value model sees N prompts once, in rounds, as in training.
@@ -27,7 +27,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from rlkit.curriculum.calibration import spearman
-from rlkit.curriculum.estimators.text_features import prompt_text
+from rlkit.curriculum.estimators.features.text import prompt_text
 from rlkit.curriculum.estimators.value_model import ValueModel
 from rlkit.hosts.simulated.host import SimulatedHost, SimulationConfig
 from rlkit.prompts.pool import PromptPool, make_pool
@@ -55,6 +55,7 @@ def read(path: Path) -> list[dict]:
         rows = [json.loads(line) for line in path.read_text().splitlines()]
     return [
         {
+            **{name: value for name, value in row.items() if name != "question"},
             "prompt": row["prompt"] if "prompt" in row else row["question"],
             "pass_rate": float(row["pass_rate"]),
         }
@@ -62,14 +63,19 @@ def read(path: Path) -> list[dict]:
     ]
 
 
-def load(train: Path, test: Path | None) -> tuple[PromptPool, int | None]:
-    """A pool of both files without duplicates, and where the test file begins in it."""
+def load(train: Path, test: Path | None) -> tuple[PromptPool, np.ndarray, int | None]:
+    """A pool of both files without duplicates, its rates, and where the test file begins in it."""
     rows = read(train)
     num_train = len(rows)
     rows += read(test) if test else []
     kept = unique_prompts(prompt_keys(rows))
     start = int((kept < num_train).sum()) if test else None
-    return make_pool([rows[position] for position in kept]), start
+    rate = np.array([rows[position]["pass_rate"] for position in kept])
+    # What is to be predicted is not for the features to see.
+    seen = [
+        {name: value for name, value in rows[position].items() if name != "pass_rate"} for position in kept
+    ]
+    return make_pool(seen), rate, start
 
 
 def split(num: int, start: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -158,8 +164,8 @@ def mean_scores(runs: list[dict]) -> dict:
 class Student:
     """A value model that meets prompts in rounds, as a run would feed it."""
 
-    def __init__(self, pool: PromptPool, seed: int):
-        self.model = ValueModel(backbone="text", seed=seed)
+    def __init__(self, pool: PromptPool, seed: int, features: str):
+        self.model = ValueModel(backbone="text", features=features, seed=seed)
         self.model.bind(
             pool, SimulatedHost(SimulationConfig(num_prompts=1))
         )  # whose features it never asks for
@@ -175,13 +181,17 @@ def unseen(pool, rate, ridge, train, test, sizes, arguments, seed) -> dict:
     """Scores after N prompts, of the value model, of the ridge and of real rollouts."""
     rng = np.random.default_rng((seed, 1))
     wins = rng.binomial(arguments.rollouts, rate)
-    student, found, seen = Student(pool, seed), {"text": {}, "ridge": {}, "rollouts": {}}, 0
+    student, found, seen = (
+        Student(pool, seed, arguments.features),
+        {"model": {}, "ridge": {}, "rollouts": {}},
+        0,
+    )
     for size in sizes:
         while seen < size:
             index = train[seen : min(seen + arguments.batch, size)]
             student.meet(index, wins[index], arguments.rollouts)
             seen += len(index)
-        found["text"][str(size)] = scores(rate[test], student.model.predict(test).mean_N)
+        found["model"][str(size)] = scores(rate[test], student.model.predict(test).mean_N)
         index = train[:size]
         fits = ridge.predict(index, wins[index] / arguments.rollouts, test)
         found["ridge"][str(size)] = max(
@@ -224,10 +234,10 @@ def drifting(pool, rate, topic_rate, ridge, train, test, shift, arguments, seed)
     def rate_at(index, seen):
         return 1 / (1 + np.exp(-logit[index] - shift * topic_rate[index] * seen / len(train)))
 
-    student, seen_value = Student(pool, seed), np.empty(0)
+    student, seen_value = Student(pool, seed, arguments.features), np.empty(0)
     check = max(min(REFIT, len(train) // 4) // 2, 1)
     refit, fits = 2 * check, None
-    accuracy: dict[str, list[float]] = {"text": [], "ridge": [], f"ridge_last_{WINDOW}": []}
+    accuracy: dict[str, list[float]] = {"model": [], "ridge": [], f"ridge_last_{WINDOW}": []}
     while len(seen_value) < len(train):
         seen = len(seen_value)
         end = min(seen + arguments.batch, len(train), (seen // check + 1) * check)
@@ -247,9 +257,11 @@ def drifting(pool, rate, topic_rate, ridge, train, test, shift, arguments, seed)
     return {name: float(np.mean(values)) for name, values in accuracy.items()}
 
 
-def seconds(pool: PromptPool, train: np.ndarray, test: np.ndarray, rate: np.ndarray) -> dict[str, float]:
+def seconds(
+    pool: PromptPool, train: np.ndarray, test: np.ndarray, rate: np.ndarray, arguments
+) -> dict[str, float]:
     """Microseconds a prompt to predict 8192 prompts, features included, and milliseconds of a round of 64."""
-    student = Student(pool, 0)
+    student = Student(pool, 0, arguments.features)
     # Nothing is kept of a prompt between predictions, so a small file may be repeated.
     ask = np.resize(np.concatenate([test, train]), 8192)
     taught, asked = [], []
@@ -271,7 +283,7 @@ def seconds(pool: PromptPool, train: np.ndarray, test: np.ndarray, rate: np.ndar
 def show(found: dict) -> None:
     names = ("explained_variance", "spearman", "brier", "rollout_equivalents")
     print(f"| {'':14} | {' | '.join(names)} |")
-    for method in ("text", "ridge", "rollouts"):
+    for method in ("model", "ridge", "rollouts"):
         for size, score in found[method].items():
             print(f"| {method + ' ' + size:14} | {' | '.join(f'{score[name]:.3f}' for name in names)} |")
     for title in ("drift", "revisits"):
@@ -287,6 +299,7 @@ def main() -> None:
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--test", type=Path)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--features", default="text", help="what the value model sees: text,answer,columns")
     parser.add_argument(
         "--sizes", default="500,2000,8000,20000", help="prompts seen; larger than the file: all"
     )
@@ -297,8 +310,7 @@ def main() -> None:
     parser.add_argument("--drift-groups", type=int, default=16_000)
     arguments = parser.parse_args()
 
-    pool, start = load(arguments.train, arguments.test)
-    rate = np.array([row["pass_rate"] for row in pool.rows])
+    pool, rate, start = load(arguments.train, arguments.test)
     texts = [prompt_text(row["prompt"]) for row in pool.rows]
     topics = [next(share for pattern, share in TOPICS if re.search(pattern, text.lower())) for text in texts]
     ridge, runs = Ridge(texts), []
@@ -310,7 +322,7 @@ def main() -> None:
             shift: drifting(pool, rate, np.array(topics), ridge, train, test, float(shift), arguments, seed)
             for shift in arguments.shifts.split(",")
         }
-        runs.append(found | seconds(pool, train, test, rate))
+        runs.append(found | seconds(pool, train, test, rate, arguments))
     found = mean_scores(runs)
     show(found)
     if arguments.json:

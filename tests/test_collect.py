@@ -12,7 +12,7 @@ from rlkit.collect import NoLedger, UnfilledBatchError, collect
 from rlkit.curriculum import Curriculum, build_curriculum
 from rlkit.curriculum.estimators.neutral import Neutral
 from rlkit.curriculum.filters import keep_all, zero_variance
-from rlkit.curriculum.selectors import in_order
+from rlkit.curriculum.sources.rounds import Rounds
 from rlkit.hosts.simulated.host import SimulatedHost, SimulationConfig
 from rlkit.prompts.pool import PromptPool
 from rlkit.record.funnel import funnel
@@ -64,8 +64,8 @@ def numbered(num: int) -> PromptPool:
     return PromptPool([{"prompt": f"p{i}"} for i in range(num)], np.arange(num, dtype=np.uint64))
 
 
-def bound(host, num_groups, filter=keep_all, estimator=None, **numbers) -> Curriculum:
-    curriculum = Curriculum(estimator or Neutral(), in_order, filter, **numbers)
+def bound(host, num_groups, filter=keep_all, estimator=None, fill="top_up", **numbers) -> Curriculum:
+    curriculum = Curriculum(estimator or Neutral(), [Rounds(filter=filter, **numbers)], fill=fill)
     curriculum.bind(numbered(len(host.reward_NG)), host, num_groups, G)
     return curriculum
 

@@ -1,104 +1,64 @@
-"""The composition: one estimator, one selector, one filter, and what to do when a batch cannot be filled."""
+"""The composition: an estimator, the sources of a step's groups, and what to do where they do not suffice."""
 
 import logging
-import math
-import time
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 
-from rlkit.curriculum.allocation import Allocation
 from rlkit.curriculum.calibration import Calibration
-from rlkit.curriculum.candidates import CandidateStream, Recall
-from rlkit.curriculum.checks import check_parts
 from rlkit.curriculum.estimators import Estimator, Senses
-from rlkit.curriculum.fallback import Fallback
-from rlkit.curriculum.filters import KEPT, REFERENCE, WAITING, Filter
-from rlkit.curriculum.probe import Probe
-from rlkit.curriculum.selectors import Selector, in_order
-from rlkit.curriculum.shelf import Replay, Shelf, Waiting
-from rlkit.prompts.pool import Admission, PromptPool
+from rlkit.curriculum.sources.rounds import Rounds
+from rlkit.curriculum.sources.shelf import Shelf
+from rlkit.curriculum.sources.source import Source
+from rlkit.prompts.pool import PromptPool
 from rlkit.settings.budget import Budget
 from rlkit.settings.safety import SafetyConfig
-from rlkit.types import Batch, Groups, Prediction, Proposal
+from rlkit.types import Batch, Groups, Prediction
 
 logger = logging.getLogger(__name__)
-KEEP_RATE_MEMORY = 0.8
-"""Weight of the past in the running keep rate, which sizes the rounds of a filtered step."""
 
 Fill = Literal["top_up", "shrink", "error"]
 
 
 class Curriculum:
-    """Chooses prompts, learns from every graded group, and says which groups are worth training on.
+    """Chooses prompts, and learns from every graded group.
 
     Args:
         estimator: predicts each candidate's mean and variance.
-        selector: predictions -> positions of the candidates to roll out.
-        filter: graded groups -> "kept" or a drop reason each.
-        candidates: candidates scored for each prompt rolled out (the k of PCL's k*m).
-        max_rounds: rounds of rollouts before a step stops refilling.
-        fill: what then happens: "top_up" with the best dropped groups, "shrink" the batch, or an "error".
-        admission: the probability that a prompt becomes a candidate when the stream reaches it, usually a
-            method of the estimator; None admits all.
-        oversample: prompts that a round may roll out at most, as a multiple of the batch; the first round of
-            a run does.
-        probe: prompts to roll out now and then only to be looked at; None for none.
-        warmup_filter, warmup_filter_steps: the filter of the first steps of a run, and how many those are.
-        screen: completions that a prompt gets at first; only where these pass the filter it gets the rest of
-            its group. None gives all at once.
-        shelf: groups that are kept for later steps: `Waiting` ones of a screen, or `Replay`.
-        recall: prompts that a refilling round takes before those of the stream.
-        allocation: how a round's completions are shared out between its prompts; None gives all alike.
+        sources: where a step's groups come from, in the order in which they fill the batch; by default one
+            round of the stream's prompts.
+        fill: what happens where they do not fill it: "top_up" with the best dropped groups, "shrink" the
+            batch, or an "error".
         numbers: the preset's other settings, told apart on resume.
-        seed: of the candidate stream and of the selector's randomness.
+        seed: of the candidate stream and of the selectors' randomness.
         name: shown in logs, and compared on resume.
         signal: the reward function whose values the curriculum looks at; None for the weighted total.
         budget: the host ends the run when it is spent.
-        safety: what the run does about faults; its `fallback_steps` count where `learned`.
-        learned: the selector follows a value model, which may turn out no better than the mean.
+        safety: what the run does about faults.
     """
 
     def __init__(
         self,
         estimator: Estimator,
-        selector: Selector,
-        filter: Filter,
+        sources: Sequence[Source] | None = None,
         *,
-        candidates: int = 1,
-        max_rounds: int = 1,
         fill: Fill = "top_up",
-        admission: Admission | None = None,
-        oversample: float = 1.0,
-        probe: Probe | None = None,
-        warmup_filter: Filter | None = None,
-        warmup_filter_steps: int = 0,
-        screen: int | None = None,
-        shelf: Shelf | None = None,
-        recall: Recall | None = None,
-        allocation: Allocation | None = None,
         numbers: dict[str, Any] | None = None,
         seed: int = 0,
         name: str = "custom",
         signal: str | None = None,
         budget: Budget | None = None,
         safety: SafetyConfig | None = None,
-        learned: bool = False,
     ):
-        self.estimator, self.selector, self.filter = estimator, selector, filter
-        self.candidates, self.max_rounds, self.fill = candidates, max_rounds, fill
-        self.oversample, self.probe = oversample, probe
-        self.warmup_filter, self.warmup_filter_steps = warmup_filter, warmup_filter_steps
-        self.screen, self.shelf, self.allocation = screen, shelf, allocation
+        self.estimator, self.fill = estimator, fill
+        self.sources = [Rounds()] if sources is None else list(sources)
         self.seed, self.name, self.signal, self.budget = seed, name, signal, budget
         self.safety = safety or SafetyConfig()
         self.calibration = Calibration()
-        self.fallback = Fallback(self.safety.fallback_steps if learned else 0)
         self.step = 0
+        self.rng = np.random.default_rng(seed)
         self._preset_numbers = numbers or {}
-        self._rng = np.random.default_rng(seed)
-        self._keep_rate = 1.0 / oversample
-        self._stream = CandidateStream(admission, recall)
 
     def bind(self, pool: PromptPool, senses: Senses, num_groups: int, group_size: int = 8) -> None:
         """Takes up the pool of a run whose batches hold `num_groups` groups of `group_size` completions.
@@ -106,152 +66,55 @@ class Curriculum:
         Called once, before step 0. The default size is TRL's.
 
         Raises:
-            ValueError: the pool, or what the preset admits of it, is smaller than one batch, a group is too
-                small to be screened, or the estimator lacks something that it needs.
+            ValueError: the pool is smaller than one batch, or the estimator or a source lacks something that
+                it needs.
         """
-        check_parts(self, group_size)
         self.group_size = group_size
         if len(pool) < num_groups:
             raise ValueError(
                 f"the pool has {len(pool)} prompts, fewer than the {num_groups} of one batch "
                 "(generation_batch_size / num_generations); add prompts or make the batch smaller"
             )
-        if self.candidates * num_groups > len(pool):
-            clamped = len(pool) // num_groups
-            logger.warning(
-                "candidates (%d) times the %d prompts of a batch is more than the pool's %d prompts; "
-                "candidates is clamped to %d",
-                self.candidates,
-                num_groups,
-                len(pool),
-                clamped,
-            )
-            self.candidates = clamped
         self.pool = pool
-        self._stream.bind(pool)
-        if self.shelf is not None:
-            self.shelf.bind(pool)
         self.estimator.bind(pool, senses)
         pool.prepare()
-        num_admissible = self._stream.num_admissible()
-        if num_admissible < num_groups:
-            raise ValueError(
-                f"curriculum={self.name!r} admits {num_admissible} of the pool's {len(pool)} prompts, fewer "
-                f"than the {num_groups} of one batch (generation_batch_size / num_generations); add prompts, "
-                "widen what it admits, or make the batch smaller"
-            )
-
-    def propose(self, num: int, exclude: np.ndarray) -> Proposal:
-        """Scores the next candidates of the stream, outside of `exclude`, and chooses `num` of them."""
-        start = time.perf_counter()
-        if isinstance(self.shelf, Waiting):
-            exclude = np.union1d(exclude, self.shelf.index)
-        candidate_N = self._stream.draw(
-            self.candidates * num,
-            num,
-            exclude,
-            lambda index_N: self.estimator.predict(index_N).variance_N,
-            self._rng,
-        )
-        prediction = self.estimator.predict(candidate_N)
-        chosen = (in_order if self.fallback.active else self.selector)(prediction, num, self._rng)
-        prediction = prediction.take(chosen)
-        return Proposal(
-            candidate_N[chosen],
-            self._counts(prediction),
-            prediction,
-            len(candidate_N),
-            time.perf_counter() - start,
-        )
+        for source in self.sources:
+            source.bind(self, num_groups)
 
     @property
-    def first_count(self) -> int:
-        """Completions that a prompt gets in an ordinary round, on average."""
-        return self.group_size if self.screen is None else self.screen
+    def shelf(self) -> Shelf | None:
+        """The groups that are kept for later steps, if any source keeps some."""
+        return next((source.shelf for source in self.sources if source.shelf is not None), None)
 
-    def _counts(self, prediction: Prediction) -> np.ndarray:
-        num = len(prediction.mean_N)
-        if self.allocation is not None:
-            return self.allocation(prediction, num * self.group_size)
-        return np.full(num, self.first_count)
+    @property
+    def equal_groups(self) -> bool:
+        """All groups of a batch have as many completions."""
+        return all(source.equal_groups for source in self.sources)
 
-    def started(self, num: int) -> Groups:
-        """Up to `num` groups that wait for the rest of their completions, oldest first."""
-        return self.shelf.oldest(num) if isinstance(self.shelf, Waiting) else Groups.empty()
-
-    def rest(self, groups: Groups, num: int) -> tuple[np.ndarray, Proposal]:
-        """Of screened groups `num` that pass the filter: their positions, and what they still lack."""
-        promising = np.flatnonzero(self._filter(groups) == KEPT)[:num]
-        missing_P = self.group_size - groups.size_P[promising]
-        neutral = Prediction.neutral(len(promising))
-        return promising, Proposal(groups.index_P[promising], missing_P, neutral, 0, 0.0)
-
-    def replayed(self, num: int, exclude: np.ndarray) -> Groups:
-        """Up to `num` groups of earlier steps to train on again."""
-        return self.shelf.draw(num, exclude, self._rng) if isinstance(self.shelf, Replay) else Groups.empty()
-
-    def observe(self, groups: Groups, proposal: Proposal) -> np.ndarray:
-        """Every graded group teaches the estimator, kept or not. Returns "kept" or a drop reason for each.
-
-        A group that waits for the rest of its completions teaches when it is whole.
-        """
-        reason_P = self._filter(groups)
-        if self.screen is not None:
-            reason_P[(reason_P == KEPT) & (groups.size_P < self.group_size)] = WAITING
-        taught = np.flatnonzero(reason_P != WAITING)
-        graded, prediction = groups.take(taught), proposal.prediction.take(taught)
-        self.pool.observe(graded.index_P, self.step)
-        self.calibration.observe(prediction, graded)
-        self.estimator.observe(graded, prediction)
-        # A round without candidates was screened in an earlier step, where it counted.
-        if proposal.num_candidates and len(groups):
-            passed = float(np.isin(reason_P, (KEPT, WAITING)).mean())
-            self._keep_rate = KEEP_RATE_MEMORY * self._keep_rate + (1 - KEEP_RATE_MEMORY) * passed
-        return reason_P
-
-    def _filter(self, groups: Groups) -> np.ndarray:
-        early = self.warmup_filter is not None and self.step < self.warmup_filter_steps
-        return self.warmup_filter(groups) if early else self.filter(groups)  # type: ignore[misc]
+    def learn(self, groups: Groups, prediction: Prediction) -> None:
+        """Graded groups teach the estimator, whatever becomes of them."""
+        self.pool.observe(groups.index_P, self.step)
+        self.calibration.observe(prediction, groups)
+        self.estimator.observe(groups, prediction)
 
     def finish(self, batch: Batch) -> None:
-        """Ends the step: what the batch leaves for later steps goes onto the shelf."""
-        if self.shelf is not None:
-            self.shelf.store(batch)
-        self.fallback.observe(self.calibration.explained_variance())
+        """Ends the step."""
+        for source in self.sources:
+            source.finish(batch)
         self.step += 1
 
-    def probe_size(self, num_groups: int) -> int:
-        """Prompts to roll out at this step only to be looked at."""
-        return 0 if self.probe is None else self.probe.size(self.step, num_groups)
-
-    def propose_probe(self, num: int) -> Proposal:
-        return self.probe.draw(num, self.pool, self.group_size, self._rng)  # type: ignore[union-attr]
-
-    def observe_probe(self, groups: Groups) -> np.ndarray:
-        """Shows a probe's groups to what asked for them alone. Returns "reference" for each."""
-        self.pool.observe(groups.index_P, self.step)
-        self.probe.learn(groups)  # type: ignore[union-attr]
-        return np.full(len(groups), REFERENCE, dtype=object)
-
-    def round_size(self, missing: int, num_groups: int) -> int:
-        """Prompts to roll out for about `missing` survivors of the filter, `oversample` batches at most."""
-        most = math.ceil(self.oversample * num_groups)
-        return min(most, math.ceil(missing / max(self._keep_rate, 0.1)))
-
     def _numbers(self) -> dict[str, Any]:
-        own = {"candidates": self.candidates, "max_rounds": self.max_rounds, "fill": self.fill}
-        return {**self._preset_numbers, **own}
+        numbers = {**self._preset_numbers, "fill": self.fill}
+        for source in self.sources:
+            numbers |= source.numbers()
+        return numbers
 
     def metrics(self) -> dict[str, float]:
-        """Of the pool, its stream, the predictions and the estimator."""
-        return {
-            **self.pool.metrics(),
-            **(self.shelf.metrics() if self.shelf is not None else {}),
-            **self._stream.metrics(),
-            **self.calibration.metrics(),
-            **self.fallback.metrics(),
-            **self.estimator.metrics(),
-        }
+        """Of the pool, the sources, the predictions and the estimator."""
+        metrics = {**self.pool.metrics(), **self.calibration.metrics(), **self.estimator.metrics()}
+        for source in self.sources:
+            metrics |= source.metrics()
+        return metrics
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next decision depends on."""
@@ -259,14 +122,11 @@ class Curriculum:
             "name": self.name,
             "numbers": self._numbers(),
             "step": self.step,
-            "keep_rate": self._keep_rate,
-            "stream": self._stream.state_dict(),
-            "rng": self._rng.bit_generator.state,
+            "rng": self.rng.bit_generator.state,
             "pool": self.pool.state_dict(),
             "calibration": self.calibration.state_dict(),
-            "fallback": self.fallback.state_dict(),
             "estimator": self.estimator.state_dict(),
-            "shelf": self.shelf.state_dict() if self.shelf is not None else None,
+            "sources": [source.state_dict() for source in self.sources],
         }
 
     def check_state(self, state: dict[str, Any], allow_changed_data: bool = False) -> None:
@@ -290,11 +150,9 @@ class Curriculum:
         if changed:
             logger.warning("resuming with other numbers than the checkpoint's: %s", ", ".join(changed))
         self.pool.load_state_dict(state["pool"], allow_changed_data)
-        self.step, self._keep_rate = state["step"], state["keep_rate"]
-        self._stream.load_state_dict(state["stream"])
-        self._rng.bit_generator.state = state["rng"]
+        self.step = state["step"]
+        self.rng.bit_generator.state = state["rng"]
         self.calibration.load_state_dict(state["calibration"])
-        self.fallback.load_state_dict(state["fallback"])
         self.estimator.load_state_dict(state["estimator"])
-        if self.shelf is not None:
-            self.shelf.load_state_dict(state["shelf"])
+        for source, own in zip(self.sources, state["sources"], strict=True):
+            source.load_state_dict(own)

@@ -12,12 +12,13 @@ from rlkit.types import INFORMATIVE_VARIANCE, Groups
 KEPT = "kept"
 UNSCORABLE = "unscorable"
 LOW_VARIANCE = "low_variance"
+AGAIN = "replayed"
 WAITING = "waiting"
 REFERENCE = "reference"
 REASONS = (
     KEPT,
     "surplus",
-    "replayed",
+    AGAIN,
     WAITING,
     REFERENCE,
     "all_high",

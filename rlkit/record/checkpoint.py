@@ -12,7 +12,7 @@ from rlkit.record.manifest import checkpoints, defect, is_committed
 
 logger = logging.getLogger(__name__)
 
-VERSION = 4
+VERSION = 5
 FOLDER = "rlkit"
 AUTO = "auto"
 """As `resume_from_checkpoint`: the newest whole checkpoint, or a new run where there is none."""

@@ -229,6 +229,16 @@ class CurriculumConfig(SafetyConfig):
             "head in closed form) or text (hashed words)."
         },
     )
+    value_features: str | None = field(
+        default=None,
+        metadata={
+            "help": "What value_backbone=text sees of a row, joined by commas: text, answer (the form of the "
+            "gold, which the policy never sees), columns (the others)."
+        },
+    )
+    gold_column: str | None = field(
+        default=None, metadata={"help": "Column of the gold answers, for value_features (answer)."}
+    )
     value_hidden: int | None = field(
         default=None,
         metadata={"help": "Hidden units of the value head, or of each projection of dots (both 64: ours)."},

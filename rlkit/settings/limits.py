@@ -11,6 +11,8 @@ CHOICES = {
     "allocation": ("equal", "knapsack", "vip", "cures"),
     "value_backbone": ("policy", "linear", "text"),
 }
+FEATURES = ("text", "answer", "columns")
+"""What the value model may see of a row."""
 OF_THE_RANGE = ("target", "band_low", "band_high")
 SHARES = (
     "variance_floor",
@@ -94,6 +96,12 @@ def check_choices(config: Any) -> None:
         value = getattr(config, name)
         if value is not None and value not in choices:
             raise ValueError(f"{name} ({value!r}) must be one of {', '.join(choices)}")
+    unknown = set((config.value_features or "text").split(",")) - set(FEATURES)
+    if unknown:
+        raise ValueError(
+            f"value_features ({config.value_features!r}) names {', '.join(map(repr, sorted(unknown)))}; "
+            f"there are: {', '.join(FEATURES)}, joined by commas without spaces"
+        )
     if config.budget is not None:
         parse_budget(config.budget)
 

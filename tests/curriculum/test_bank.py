@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 
 from rlkit.curriculum import build_curriculum
-from rlkit.curriculum.estimators.bank import Bank
+from rlkit.curriculum.sources.banked import Bank
 from rlkit.prompts.pool import make_pool
 from rlkit.record.checkpoint import load_state, save_state
-from rlkit.types import Groups, Prediction
+from rlkit.types import Groups
 
 NUM = 6
 
 
 def bank_of(**numbers) -> Bank:
     bank = Bank(**numbers)
-    bank.bind(make_pool([{"prompt": f"p{i}"} for i in range(NUM)]), None)
+    bank.bind(make_pool([{"prompt": f"p{i}"} for i in range(NUM)]))
     return bank
 
 
@@ -22,7 +22,7 @@ def learn(bank, rights) -> None:
     """Groups of 8, `rights` of them right, by prompt."""
     signal_PG = np.array([[1.0] * right + [0.0] * (8 - right) for right in rights.values()])
     groups = Groups(np.array(list(rights)), signal_PG, signal_PG, np.ones(signal_PG.shape, dtype=int))
-    bank.observe(groups, Prediction.neutral(len(groups)))
+    bank.observe(groups)
 
 
 def recalled(bank, num=NUM, exclude=()) -> list[int]:
@@ -59,9 +59,9 @@ def test_state_round_trips_with_its_members(tmp_path):
 def test_vcrl_refills_from_its_bank_first():
     curriculum = build_curriculum("vcrl")
     curriculum.bind(make_pool([{"prompt": f"p{i}"} for i in range(40)]), None, 4)
-    learn(curriculum.estimator, {5: 4, 9: 4})
-    first = curriculum.propose(4, np.array([], dtype=int)).index_P
-    second = curriculum.propose(4, first).index_P
+    learn(curriculum.sources[-1].bank, {5: 4, 9: 4})
+    first = curriculum.sources[-1].propose(4, np.array([], dtype=int)).index_P
+    second = curriculum.sources[-1].propose(4, first).index_P
     expected = [index for index in (5, 9) if index not in first]
     assert second.tolist()[: len(expected)] == expected
     assert len(set(first.tolist()) | set(second.tolist())) == 8

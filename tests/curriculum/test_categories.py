@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from rlkit.curriculum import Curriculum
 from rlkit.curriculum.estimators.bandit import Bandit, absolute_advantage
 from rlkit.curriculum.estimators.missing_skills import MissingSkills
-from rlkit.curriculum.filters import keep_all
-from rlkit.curriculum.selectors import in_order
+from rlkit.curriculum.sources.rounds import Rounds
 from rlkit.prompts.pool import make_pool
 from rlkit.types import Groups, Prediction
 
@@ -82,10 +81,10 @@ def test_admission_turns_the_pools_proportions_into_those_wanted(score, temperat
 
 def test_candidates_follow_the_distribution():
     bandit = Bandit(temperature=0.5)
-    curriculum = Curriculum(bandit, in_order, keep_all, admission=bandit.admission)
+    curriculum = Curriculum(bandit, [Rounds(admission=bandit.admission)])
     curriculum.bind(pool_of(["common"] * 1800 + ["rare"] * 200), None, 8)
     bandit.kept["q"] = np.array([0.0, 0.5 * np.log(3)])  # weights 1 and 3
-    drawn = [curriculum.propose(8, np.empty(0, dtype=int)).index_P for _ in range(100)]
+    drawn = [curriculum.sources[-1].propose(8, np.empty(0, dtype=int)).index_P for _ in range(100)]
     assert np.mean(np.concatenate(drawn) >= 1800) == pytest.approx(0.75, abs=0.05)
 
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from rlkit.collect import NoLedger, collect
 from rlkit.curriculum import PRESETS, Curriculum, build_curriculum
 from rlkit.curriculum.estimators.neutral import Neutral
-from rlkit.curriculum.filters import keep_all, zero_variance
-from rlkit.curriculum.selectors import in_order, nearest
+from rlkit.curriculum.filters import zero_variance
+from rlkit.curriculum.selectors import nearest
+from rlkit.curriculum.sources.rounds import Rounds
 from rlkit.hosts.simulated.host import SimulatedHost, SimulationConfig
 from rlkit.prompts.pool import make_pool
 from rlkit.record.checkpoint import load_state, save_state
@@ -89,18 +90,18 @@ def at_random(prediction, num, rng):
 
 def test_a_random_selector_goes_on_where_it_was(tmp_path):
     def make():
-        curriculum = Curriculum(Neutral(), at_random, keep_all, candidates=3, seed=2)
+        curriculum = Curriculum(Neutral(), [Rounds(at_random, candidates=3)], seed=2)
         curriculum.bind(pool_of(range(200)), host_of(), GROUPS)
         return curriculum
 
     first, second, unrestored = make(), make(), make()
     for _ in range(3):
-        first.propose(GROUPS, NOTHING)
+        first.sources[-1].propose(GROUPS, NOTHING)
     save_state(tmp_path, "curriculum", first.state_dict())
     second.load_state_dict(load_state(tmp_path, "curriculum"))
-    expected = first.propose(GROUPS, NOTHING).index_P
-    np.testing.assert_array_equal(second.propose(GROUPS, NOTHING).index_P, expected)
-    assert unrestored.propose(GROUPS, NOTHING).index_P.tolist() != expected.tolist()
+    expected = first.sources[-1].propose(GROUPS, NOTHING).index_P
+    np.testing.assert_array_equal(second.sources[-1].propose(GROUPS, NOTHING).index_P, expected)
+    assert unrestored.sources[-1].propose(GROUPS, NOTHING).index_P.tolist() != expected.tolist()
 
 
 def test_seeds_differ_and_repeat():
@@ -123,14 +124,14 @@ def test_seeds_differ_and_repeat():
 )
 def test_a_proposal_is_distinct_prompts_none_of_them_excluded(num_prompts, candidates, num, exclude):
     exclude = np.array(sorted(index for index in exclude if index < num_prompts), dtype=np.int64)
-    curriculum = Curriculum(Neutral(), nearest, keep_all, candidates=candidates)
+    curriculum = Curriculum(Neutral(), [Rounds(nearest, candidates=candidates)])
     curriculum.bind(pool_of(range(num_prompts)), host_of(num_prompts), 1)
-    proposal = curriculum.propose(num, exclude)
+    proposal = curriculum.sources[-1].propose(num, exclude)
     chosen = proposal.index_P.tolist()
     assert len(set(chosen)) == len(chosen) == min(num, num_prompts - len(exclude))
     assert set(chosen).isdisjoint(exclude.tolist())
     assert len(proposal.prediction.mean_N) == len(chosen) <= proposal.num_candidates
-    assert proposal.num_candidates == min(curriculum.candidates * num, num_prompts - len(exclude))
+    assert proposal.num_candidates == min(curriculum.sources[-1].candidates * num, num_prompts - len(exclude))
 
 
 def test_a_pool_smaller_than_a_batch_is_told():
@@ -144,32 +145,32 @@ def test_a_pool_smaller_than_a_batch_is_told():
 def test_too_many_candidates_are_clamped_and_said(caplog):
     with caplog.at_level(logging.WARNING, logger="rlkit"):
         curriculum = bound(CurriculumConfig("oracle", candidates=100), host_of(20))
-    assert curriculum.candidates == 2
+    assert curriculum.sources[-1].candidates == 2
     assert len(caplog.messages) == 1
     assert "candidates (100) times the 8 prompts of a batch" in caplog.messages[0]
     assert "pool's 20 prompts" in caplog.messages[0] and "clamped to 2" in caplog.messages[0]
 
 
 def test_candidates_that_just_fit_are_left_alone(caplog):
-    assert bound(CurriculumConfig("oracle", candidates=4), host_of(32)).candidates == 4
+    assert bound(CurriculumConfig("oracle", candidates=4), host_of(32)).sources[-1].candidates == 4
     assert not caplog.messages
 
 
 def test_rounds_grow_as_fewer_groups_survive():
-    curriculum = Curriculum(Neutral(), in_order, zero_variance, max_rounds=5)
+    curriculum = Curriculum(Neutral(), [Rounds(filter=zero_variance, max_rounds=5)])
     host = host_of()
     curriculum.bind(pool_of(range(200)), host, GROUPS)
-    assert curriculum.round_size(3, 64) == 3
+    assert curriculum.sources[-1].round_size(3, 64) == 3
     flat_PG = np.ones((4, 2))
     for _ in range(4):
-        proposal = curriculum.propose(4, NOTHING)
-        curriculum.observe(Groups(proposal.index_P, flat_PG, flat_PG, flat_PG), proposal)
+        proposal = curriculum.sources[-1].propose(4, NOTHING)
+        curriculum.sources[-1].observe(Groups(proposal.index_P, flat_PG, flat_PG, flat_PG), proposal)
     # The running keep rate is 0.8^4 = 0.4096.
-    assert curriculum.round_size(3, 64) == 8
-    assert curriculum.round_size(3, 6) == 6
+    assert curriculum.sources[-1].round_size(3, 64) == 8
+    assert curriculum.sources[-1].round_size(3, 6) == 6
     for _ in range(40):
-        curriculum.observe(Groups(proposal.index_P, flat_PG, flat_PG, flat_PG), proposal)
-    assert curriculum.round_size(3, 64) == 30  # never more than tenfold
+        curriculum.sources[-1].observe(Groups(proposal.index_P, flat_PG, flat_PG, flat_PG), proposal)
+    assert curriculum.sources[-1].round_size(3, 64) == 30  # never more than tenfold
 
 
 def test_observing_counts_visits_at_the_step():
@@ -281,22 +282,21 @@ class Graded(Neutral):
 
 def admitting(probability_N, variance_N, **numbers) -> Curriculum:
     probability_N = np.asarray(probability_N, dtype=float)
-    curriculum = Curriculum(
-        Graded(variance_N), in_order, keep_all, admission=lambda index_N: probability_N[index_N], **numbers
-    )
+    rounds = Rounds(admission=lambda index_N: probability_N[index_N])
+    curriculum = Curriculum(Graded(variance_N), [rounds], **numbers)
     curriculum.bind(pool_of(range(len(probability_N))), host_of(len(probability_N)), 1)
     return curriculum
 
 
 def test_where_too_few_are_admitted_the_least_bad_follow_and_are_counted():
     curriculum = admitting([0, 1, 0, 1e-9, 0, 0], [0.1, 0, 0.2, 0, 0.05, 0])
-    proposal = curriculum.propose(4, NOTHING)
+    proposal = curriculum.sources[-1].propose(4, NOTHING)
     # The admitted one, the one that might have been, then those with the most variance predicted.
     assert proposal.index_P.tolist() == [1, 3, 2, 0]
     metrics = curriculum.metrics()
     assert (metrics["admission/admitted"], metrics["admission/forced"]) == (1, 3)
     assert metrics["admission/passed_over"] == 2
-    assert curriculum.propose(3, np.array([1, 3])).index_P.tolist() == [2, 0, 4]
+    assert curriculum.sources[-1].propose(3, np.array([1, 3])).index_P.tolist() == [2, 0, 4]
 
 
 @settings(max_examples=50)
@@ -310,11 +310,11 @@ def test_an_admitting_proposal_is_as_large_as_it_can_be_and_repeats(probability,
     exclude = np.array(sorted(index for index in exclude if index < len(probability)), dtype=np.int64)
     first, second = (admitting(probability, np.zeros(len(probability)), seed=3) for _ in range(2))
     for num in nums:
-        proposal = first.propose(num, exclude)
+        proposal = first.sources[-1].propose(num, exclude)
         chosen = proposal.index_P.tolist()
         assert len(set(chosen)) == len(chosen) == min(num, len(probability) - len(exclude))
         assert set(chosen).isdisjoint(exclude.tolist())
-        np.testing.assert_array_equal(second.propose(num, exclude).index_P, chosen)
+        np.testing.assert_array_equal(second.sources[-1].propose(num, exclude).index_P, chosen)
     assert first.metrics() == second.metrics()
 
 
@@ -329,9 +329,9 @@ def test_a_run_whose_prompts_are_all_retired_goes_on():
 
 
 def test_a_round_oversamples_from_the_first_one_on():
-    curriculum = Curriculum(Neutral(), in_order, keep_all, oversample=4.0)
-    assert (curriculum.round_size(8, 8), curriculum.round_size(3, 8)) == (32, 12)
-    assert Curriculum(Neutral(), in_order, keep_all, oversample=1.5).round_size(256, 256) == 384
+    rounds = Rounds(oversample=4.0)
+    assert (rounds.round_size(8, 8), rounds.round_size(3, 8)) == (32, 12)
+    assert Rounds(oversample=1.5).round_size(256, 256) == 384
 
 
 def test_lilo_rolls_out_four_batches_and_trains_on_their_most_varied_groups():
@@ -350,8 +350,8 @@ def test_the_warmup_filter_holds_for_the_first_steps():
     groups = Groups(np.arange(9), eighths, eighths, eighths)
     kept = []
     for _ in range(3):
-        proposal = curriculum.propose(9, NOTHING)
-        kept.append(np.flatnonzero(curriculum.observe(groups, proposal) == "kept").tolist())
+        proposal = curriculum.sources[-1].propose(9, NOTHING)
+        kept.append(np.flatnonzero(curriculum.sources[-1].observe(groups, proposal) == "kept").tolist())
         curriculum.step += 1
     assert kept == [[1, 2, 3, 4, 5, 6, 7]] * 2 + [[3, 4, 5]]
 

@@ -8,11 +8,10 @@ import pytest
 from rlkit import CurriculumConfig, build_curriculum
 from rlkit.collect import NoLedger, collect
 from rlkit.curriculum import Curriculum
-from rlkit.curriculum.fallback import Fallback
-from rlkit.curriculum.filters import keep_all
 from rlkit.curriculum.selectors import nearest
+from rlkit.curriculum.sources.fallback import Fallback
+from rlkit.curriculum.sources.rounds import Rounds
 from rlkit.hosts.simulated.host import SimulationConfig, prepare, simulate
-from rlkit.settings.safety import SafetyConfig
 from rlkit.types import Prediction
 
 SIMULATED = SimulationConfig(num_prompts=200, num_steps=30, groups_per_step=32, num_generations=8)
@@ -40,14 +39,7 @@ class Wrong:
 
 
 def wrong(steps):
-    return Curriculum(
-        Wrong(),
-        nearest,
-        keep_all,
-        candidates=4,
-        safety=SafetyConfig(fallback_steps=steps),
-        learned=True,
-    )
+    return Curriculum(Wrong(), [Rounds(nearest, candidates=4, fallback_steps=steps)])
 
 
 def test_counting():
@@ -71,7 +63,7 @@ def test_prompts_come_in_the_streams_order_until_it_is_better():
     active = []
     for step in range(60):
         curriculum.estimator.honest = step >= 20
-        active.append(curriculum.fallback.active)
+        active.append(curriculum.sources[-1].fallback.active)
         collect(curriculum, host, 32, NoLedger())
     assert not any(active[:5]) and all(active[8:20]), "wrong predictions are set aside"
     assert not active[-1], "and taken up again, once they have left the window of 512 groups"
@@ -81,9 +73,9 @@ def test_in_order_means_the_first_candidates():
     curriculum, plain = wrong(1), build_curriculum("uniform")
     prepare(curriculum, SIMULATED)
     prepare(plain, SIMULATED)
-    curriculum.fallback.observe(-1.0)
-    chosen = curriculum.propose(4, np.empty(0, dtype=int)).index_P
-    np.testing.assert_array_equal(chosen, plain.propose(16, np.empty(0, dtype=int)).index_P[:4])
+    curriculum.sources[-1].fallback.observe(-1.0)
+    chosen = curriculum.sources[-1].propose(4, np.empty(0, dtype=int)).index_P
+    np.testing.assert_array_equal(chosen, plain.sources[-1].propose(16, np.empty(0, dtype=int)).index_P[:4])
 
 
 def test_it_is_part_of_the_state():
@@ -97,8 +89,8 @@ def test_it_is_part_of_the_state():
     other = wrong(5)
     other_host = prepare(other, SIMULATED)
     other.load_state_dict(state)
-    assert other.fallback.active == curriculum.fallback.active
-    assert other.fallback.state_dict() == curriculum.fallback.state_dict()
+    assert other.sources[-1].fallback.active == curriculum.sources[-1].fallback.active
+    assert other.sources[-1].fallback.state_dict() == curriculum.sources[-1].fallback.state_dict()
     assert other_host is not host
 
 
@@ -106,9 +98,9 @@ def test_it_is_part_of_the_state():
     ("preset", "learned"), [("pcl", True), ("rlkit", True), ("vip", False), ("dapo", False)]
 )
 def test_only_where_a_value_model_chooses(preset, learned):
-    assert ("guards/value_model" in build_curriculum(preset).fallback.metrics()) == learned
+    assert ("guards/value_model" in build_curriculum(preset).sources[-1].fallback.metrics()) == learned
     config = CurriculumConfig(curriculum=preset, fallback_steps=0)
-    assert build_curriculum(config).fallback.metrics() == {}
+    assert build_curriculum(config).sources[-1].fallback.metrics() == {}
 
 
 @pytest.mark.parametrize("preset", ["pcl", "rlkit"])

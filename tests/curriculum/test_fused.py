@@ -137,10 +137,12 @@ def test_graded_rewards_are_chosen_by_variance_not_by_the_mean():
     curriculum = build_curriculum(CurriculumConfig("rlkit", headroom=0.0, explore_share=0.0))
     curriculum.bind(pool, Kinds(), 8)
     for _ in range(15):
-        proposal = curriculum.propose(8, np.empty(0, dtype=int))
+        proposal = curriculum.sources[-1].propose(8, np.empty(0, dtype=int))
         coin_PG = (rng.random((8, 8)) < 0.25).astype(float)
         signal_PG = np.where(flips[proposal.index_P, None], coin_PG, 0.5)
-        curriculum.observe(Groups(proposal.index_P, signal_PG, signal_PG, np.full((8, 8), 5)), proposal)
+        curriculum.sources[-1].observe(
+            Groups(proposal.index_P, signal_PG, signal_PG, np.full((8, 8), 5)), proposal
+        )
         curriculum.step += 1
     assert flips[proposal.index_P].all()
 

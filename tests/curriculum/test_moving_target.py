@@ -70,7 +70,7 @@ def test_a_still_target_takes_other_prompts_each_step():
     curriculum = build_curriculum(CurriculumConfig("adarft", candidates=4))
     rows = [{"prompt": f"p{i}", "difficulty": i} for i in range(80)]
     curriculum.bind(make_pool(rows), None, 4)
-    seen = [set(curriculum.propose(4, np.empty(0, dtype=int)).index_P.tolist()) for _ in range(5)]
+    seen = [set(curriculum.sources[-1].propose(4, np.empty(0, dtype=int)).index_P.tolist()) for _ in range(5)]
     assert len(set.union(*seen)) == 20
 
 

@@ -29,7 +29,7 @@ def bound(config, rates=RATES, num_groups=1):
 
 def passed(curriculum, num) -> list[int]:
     """The prompts of the next steps, one each."""
-    return [int(curriculum.propose(1, NOTHING).index_P[0]) for _ in range(num)]
+    return [int(curriculum.sources[-1].propose(1, NOTHING).index_P[0]) for _ in range(num)]
 
 
 @pytest.mark.parametrize(

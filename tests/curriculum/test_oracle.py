@@ -51,7 +51,7 @@ def test_the_callers_function_goes_before_all():
 def test_the_preset_hands_the_function_on():
     curriculum = build_curriculum("oracle", truth=lambda index_N: np.where(index_N == 5, 0.5, 0.01))
     curriculum.bind(make_pool([{"prompt": f"p{i}"} for i in range(8)]), Blind(), 2)
-    assert curriculum.propose(2, np.empty(0, dtype=int)).index_P[0] == 5
+    assert curriculum.sources[-1].propose(2, np.empty(0, dtype=int)).index_P[0] == 5
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def graded(signal_PG) -> Groups:
 def chosen_means(curriculum, means, num=1) -> list[float]:
     mean_N = np.array(means, dtype=float)
     prediction = Prediction(mean_N, mean_N, mean_N)
-    return mean_N[curriculum.selector(prediction, num, np.random.default_rng(0))].tolist()
+    return mean_N[curriculum.sources[-1].selector(prediction, num, np.random.default_rng(0))].tolist()
 
 
 def test_an_unknown_preset_lists_those_that_exist():
@@ -91,6 +91,7 @@ OTHERWISE = {
     **{"value_learning_rate": 0.1, "bank_momentum": 0.6, "allocation": "cures"},
     **dict.fromkeys(("screen", "shelf_size", "max_age"), 3),
     **{"headroom": 3.0, "explore_share": 0.3, "repeat_gap": 7, "group_cost": 3.0},
+    **{"value_features": "text,answer"},
 }
 """A value of each number that no preset has by itself."""
 
@@ -108,16 +109,16 @@ def test_each_number_reaches_the_part_it_is_of(name, field):
 
 def make_up(curriculum) -> str:
     """What a curriculum is made of, its own record of the settings left out."""
-    parts = {
-        name: value
-        for name, value in vars(curriculum).items()
-        if name not in ("admission", "_preset_numbers")
-    }
+    parts = {name: value for name, value in vars(curriculum).items() if name != "_preset_numbers"}
+    sources = [vars(source) for source in curriculum.sources]
+    memories = [vars(source[name]) for source in sources for name in ("fallback", "bank") if name in source]
     estimator = getattr(curriculum.estimator, "__dict__", {})
     shelf = getattr(curriculum.shelf, "__dict__", {})
     value_model = getattr(estimator.get("value_model"), "__dict__", estimator)
     head = getattr(value_model.get("_head"), "__dict__", {})
-    return re.sub(r"0x[0-9A-Fa-f]+", "", repr((parts, estimator, value_model, head, shelf)))
+    return re.sub(
+        r"0x[0-9A-Fa-f]+", "", repr((parts, estimator, value_model, head, shelf, sources, memories))
+    )
 
 
 def test_numbers_set_by_hand_win_over_the_presets():
@@ -125,7 +126,8 @@ def test_numbers_set_by_hand_win_over_the_presets():
         "pcl", candidates=8, max_rounds=3, fill="shrink", curriculum_seed=7, value_hidden=5, target=0.25
     )
     curriculum = build_curriculum(config)
-    assert (curriculum.candidates, curriculum.max_rounds, curriculum.fill) == (8, 3, "shrink")
+    rounds = curriculum.sources[-1]
+    assert (rounds.candidates, rounds.max_rounds, curriculum.fill) == (8, 3, "shrink")
     assert (curriculum.seed, curriculum.name, curriculum.estimator.hidden) == (7, "pcl", 5)
     assert chosen_means(curriculum, [0.5, 0.25]) == [0.25]
     assert config.value_steps is None  # the caller's settings stay as they were
@@ -133,8 +135,9 @@ def test_numbers_set_by_hand_win_over_the_presets():
 
 def test_a_settings_object_or_a_name_make_the_same():
     by_name, by_config = build_curriculum("odf"), build_curriculum(CurriculumConfig("odf"))
-    assert by_name.filter(graded([[1, 1, 1, 1, 0]])).tolist() == ["kept"]
-    assert (by_name.max_rounds, by_name.name) == (by_config.max_rounds, by_config.name)
+    assert by_name.sources[-1].filter(graded([[1, 1, 1, 1, 0]])).tolist() == ["kept"]
+    assert by_name.sources[-1].max_rounds == by_config.sources[-1].max_rounds == 10
+    assert by_name.name == by_config.name
 
 
 @pytest.mark.parametrize("backbone", ["text", "linear"])
@@ -161,7 +164,7 @@ def test_target_and_band_are_shares_of_the_signals_range():
     assert chosen_means(pcl, [0.5, 1.0, 1.5]) == [1.0]
     odf = build_curriculum(CurriculumConfig("odf", signal_min=-1.0, signal_max=1.0))
     tenths = np.where(np.arange(10) < np.arange(11)[:, None], 1.0, -1.0)
-    assert np.flatnonzero(odf.filter(graded(tenths)) == "kept").tolist() == list(range(2, 9))
+    assert np.flatnonzero(odf.sources[-1].filter(graded(tenths)) == "kept").tolist() == list(range(2, 9))
 
 
 class Choices(list):

@@ -8,8 +8,8 @@ from rlkit.collect import NoLedger, collect
 from rlkit.curriculum import Curriculum
 from rlkit.curriculum.estimators.neutral import Neutral
 from rlkit.curriculum.filters import keep_all, zero_variance
-from rlkit.curriculum.probe import Probe
-from rlkit.curriculum.selectors import in_order
+from rlkit.curriculum.sources.probe import Probe
+from rlkit.curriculum.sources.rounds import Rounds
 from rlkit.prompts.pool import PromptPool
 from rlkit.record.checkpoint import load_state, save_state
 from rlkit.record.funnel import funnel
@@ -61,7 +61,7 @@ class Witness(Neutral):
 def probing(num_prompts=40, num_groups=4, filter=keep_all, share=0.5, every=2, **numbers) -> Curriculum:
     witness = Witness()
     probe = Probe(share, every, witness.look)
-    curriculum = Curriculum(witness, in_order, filter, probe=probe, **numbers)
+    curriculum = Curriculum(witness, [probe, Rounds(filter=filter)], **numbers)
     pool = PromptPool(
         [{"prompt": f"p{i}"} for i in range(num_prompts)], np.arange(num_prompts, dtype=np.uint64)
     )
@@ -95,12 +95,12 @@ def test_a_probe_counts_as_spent_and_is_neither_trained_on_nor_scored():
 
 def test_a_probe_leaves_the_keep_rate_and_the_stream_alone():
     plain, probed = probing(share=0.001, every=10**9, filter=zero_variance), probing(filter=zero_variance)
-    plain.probe = None
+    plain.sources = plain.sources[1:]
     hosts = HalfRightHost(), HalfRightHost()
     for one, other in zip(steps(plain, hosts[0], 5), steps(probed, hosts[1], 5), strict=True):
         rest = other.groups.index_P[other.reason_P != "reference"]
         np.testing.assert_array_equal(one.groups.index_P, rest)
-    assert plain.state_dict()["keep_rate"] == probed.state_dict()["keep_rate"]
+    assert plain.sources[-1].state_dict() == probed.sources[-1].state_dict()
 
 
 def test_top_up_takes_no_reference():

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkit.curriculum.shelf import Replay, Waiting, mean_absolute_advantage
+from rlkit.curriculum.sources.replay import Trained, mean_absolute_advantage
+from rlkit.curriculum.sources.screened import Waiting
 from rlkit.prompts.pool import PromptPool
 from rlkit.record.checkpoint import load_state, save_state
 from rlkit.types import REPLAYED, Batch, Groups, Prediction
@@ -16,7 +17,7 @@ def pool_of(keys) -> PromptPool:
     return PromptPool([{"prompt": f"p{key}"} for key in keys], np.array(keys, dtype=np.uint64))
 
 
-def shelf_of(kind=Replay, capacity=10, max_age=3, keys=range(50)):
+def shelf_of(kind=Trained, capacity=10, max_age=3, keys=range(50)):
     shelf = kind(capacity, max_age)
     shelf.bind(pool_of(keys))
     return shelf

@@ -7,7 +7,7 @@ import torch
 from rlkit.collect import NoLedger, collect
 from rlkit.curriculum import build_curriculum
 from rlkit.curriculum.calibration import spearman
-from rlkit.curriculum.estimators.text_features import prompt_text
+from rlkit.curriculum.estimators.features.text import prompt_text
 from rlkit.curriculum.estimators.value_model import ValueModel
 from rlkit.hosts.simulated.host import SimulatedHost, SimulationConfig
 from rlkit.prompts.pool import make_pool

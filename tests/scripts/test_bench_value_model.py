@@ -31,12 +31,12 @@ def test_it_writes_every_number(tmp_path):
     command = [sys.executable, SCRIPT, "--train", train, "--test", test, "--json", out, "--sizes", "100,2000"]
     subprocess.run([*command, "--seeds", "0", "--shifts", "0,3"], check=True, capture_output=True, timeout=60)
     found = json.loads(out.read_text())
-    for method, sizes in (("text", ["100", "300"]), ("ridge", ["100", "300"]), ("rollouts", list("1238"))):
+    for method, sizes in (("model", ["100", "300"]), ("ridge", ["100", "300"]), ("rollouts", list("1238"))):
         assert list(found[method]) == sizes
         for score in found[method].values():
             assert {"explained_variance", "spearman", "brier", "rollout_equivalents"} <= set(score)
             assert all(math.isfinite(value) for value in score.values())
-    assert found["text"]["300"]["explained_variance"] > 0.8
+    assert found["model"]["300"]["explained_variance"] > 0.8
     assert found["ridge"]["300"]["explained_variance"] > 0.8
     assert found["predict_us_per_prompt"] < 400  # ten times the target, on a machine that does other work
     assert all(math.isfinite(value) for score in found["drift"].values() for value in score.values())

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from rlkit.curriculum.estimators import Senses
-from rlkit.curriculum.estimators.text_features import pool_texts
+from rlkit.curriculum.estimators.features.text import pool_texts
 from rlkit.curriculum.scale import Scale
 from rlkit.prompts.pool import PromptPool
 from rlkit.types import Groups, Prediction

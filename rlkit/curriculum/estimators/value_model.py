@@ -3,8 +3,8 @@
     mean = sigmoid(a),  dispersion = sigmoid(b),  variance = mean * (1 - mean) * dispersion
 
 (a, b) comes from a head over a backbone's features of the prompt: an MLP on the policy's hidden state
-(`mlp_head.py`), or ridge regression on that state (`linear_head.py`) or on the prompt's text
-(`text_head.py`), which fit mean and variance directly, kept inside what some (a, b) could give. Binary
+(`mlp_head.py`), or ridge regression on that state (`linear_head.py`) or on what the prompt's row says
+(`hashed_head.py`), which fit mean and variance directly, kept inside what some (a, b) could give. Binary
 rewards have dispersion 1; graded rewards have less, and there aiming at the most variance differs from
 aiming at a mean of one half. It trains only on groups that were graded anyway, and keeps the features of
 recent ones, or their moments, to learn from them again.
@@ -15,9 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from rlkit.curriculum.estimators import Senses
+from rlkit.curriculum.estimators.features import make_features
+from rlkit.curriculum.estimators.hashed_head import HashedHead
 from rlkit.curriculum.estimators.linear_head import LinearHead
 from rlkit.curriculum.estimators.positions import positions_among
-from rlkit.curriculum.estimators.text_head import TextHead
 from rlkit.prompts.pool import PromptPool
 from rlkit.types import Groups, Prediction
 
@@ -46,7 +47,8 @@ class ValueModel:
 
     Args:
         backbone: "policy", the policy's last hidden state at the end of the prompt (one prefill a candidate),
-            "linear", the same with a head in closed form, or "text", hashed words (no model).
+            "linear", the same with a head in closed form, or "text", what the row says (no model).
+        features, gold_column: of the text backbone: what it sees of a row (`features/`).
         hidden, learning_rate, steps, buffer: of the policy backbone's head (`MlpHead`); the others have none.
         signal_min, signal_max: the signal's range, mapped to 0..1 inside.
         seed: of the head's initial weights, or of which groups it learns from again.
@@ -60,13 +62,24 @@ class ValueModel:
         learning_rate: float = 3e-3,
         steps: int = 8,
         buffer: int = 16,
+        features: str = "text",
+        gold_column: str | None = None,
         signal_min: float = 0.0,
         signal_max: float = 1.0,
         seed: int = 0,
     ):
-        self.backbone, self.hidden = backbone, hidden
+        self.backbone, self.hidden, self.features = backbone, hidden, features
         self.signal_min, self.signal_range = signal_min, signal_max - signal_min
-        self._head = _make_head(backbone, hidden, learning_rate, steps, buffer, seed)
+        if backbone == "text":
+            names = tuple(features.split(","))
+            self._head: Head = HashedHead(seed, make_features(names, gold_column))
+        elif backbone == "linear":
+            self._head = LinearHead(seed)
+        else:
+            # torch loads here: the other backbones run on NumPy alone.
+            from rlkit.curriculum.estimators.mlp_head import MlpHead
+
+            self._head = MlpHead(hidden, learning_rate, steps, buffer, seed)
         self._index_N = np.empty(0, dtype=np.int64)
         self._features: Any = None
         self._squared_error = 1 / 12
@@ -119,6 +132,7 @@ class ValueModel:
         return {
             "backbone": self.backbone,
             "hidden": self.hidden,
+            "features": self.features,
             "squared_error": self._squared_error,
             "loss": self._head.loss,
             **self._head.state_dict(),
@@ -126,7 +140,7 @@ class ValueModel:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Raises ValueError where the checkpoint's head is of another make."""
-        for name in ("backbone", "hidden"):
+        for name in ("backbone", "hidden", "features"):
             if state[name] != getattr(self, name):
                 raise ValueError(
                     f"the checkpoint has value_{name}={state[name]!r}, this run asks for "
@@ -134,14 +148,3 @@ class ValueModel:
                 )
         self._squared_error, self._head.loss = state["squared_error"], state["loss"]
         self._head.load_state_dict(state)
-
-
-def _make_head(backbone: str, hidden: int, learning_rate: float, steps: int, buffer: int, seed: int) -> Head:
-    if backbone == "text":
-        return TextHead(seed)
-    if backbone == "linear":
-        return LinearHead(seed)
-    # torch loads here: the other backbones run on NumPy alone.
-    from rlkit.curriculum.estimators.mlp_head import MlpHead
-
-    return MlpHead(hidden, learning_rate, steps, buffer, seed)

@@ -10,9 +10,8 @@ from rlkit.curriculum.curriculum import Curriculum
 from rlkit.curriculum.presets.filtering import FILTERING
 from rlkit.curriculum.presets.history import HISTORY
 from rlkit.curriculum.presets.predicting import POLICY_HEAD, PREDICTING
-from rlkit.curriculum.presets.preset import Parts, Preset, Truth, make_allocation
+from rlkit.curriculum.presets.preset import Parts, Preset, Truth
 from rlkit.curriculum.presets.static import STATIC
-from rlkit.curriculum.selectors import in_order
 from rlkit.settings.budget import parse_budget
 from rlkit.settings.config import CurriculumConfig
 
@@ -55,35 +54,24 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
     unused = [name for name in unused if name not in preset.numbers]
     if unused:
         logger.warning("curriculum=%r does not use %s; it is ignored", config.curriculum, ", ".join(unused))
-    if config.value_backbone in ("linear", "text") and "value_backbone" in preset.numbers:
-        idle = [name for name in POLICY_HEAD if getattr(config, name) != preset.numbers[name]]
+    if "value_backbone" in preset.numbers:
+        of_others = POLICY_HEAD if config.value_backbone in ("linear", "text") else {}
+        if config.value_backbone != "text":
+            of_others = {*of_others, "value_features"}
+        idle = [name for name in of_others if getattr(config, name) != preset.numbers[name]]
         if idle:
             logger.warning(
                 "value_backbone=%r does not use %s; it is ignored", config.value_backbone, ", ".join(idle)
             )
     parts = preset.parts(config, truth)
-    used = preset.numbers.keys()
     return Curriculum(
         parts.estimator,
-        parts.selector,
-        parts.filter,
-        candidates=config.candidates,  # type: ignore[arg-type]
-        max_rounds=config.max_rounds,  # type: ignore[arg-type]
+        parts.sources,
         fill=config.fill,  # type: ignore[arg-type]
-        admission=parts.admission,
-        oversample=config.oversample if "oversample" in used else 1.0,  # type: ignore[arg-type]
-        probe=parts.probe,
-        warmup_filter=parts.warmup_filter,
-        warmup_filter_steps=config.warmup_filter_steps if "warmup_filter_steps" in used else 0,  # type: ignore[arg-type]
-        screen=config.screen if "screen" in used else None,
-        shelf=parts.shelf,
-        recall=parts.recall,
-        allocation=make_allocation(config),
         numbers={name: getattr(config, name) for name in {"allocation": None, **preset.numbers}},
         seed=config.curriculum_seed or 0,
         name=config.curriculum,
         signal=config.curriculum_signal,
         budget=None if config.budget is None else parse_budget(config.budget),
         safety=config,
-        learned="value_backbone" in used and parts.selector is not in_order,
     )

@@ -2,11 +2,23 @@
 
 from functools import partial
 
-from rlkit.curriculum.estimators.bank import Bank
 from rlkit.curriculum.estimators.neutral import Neutral
 from rlkit.curriculum.filters import band, top_variance, variance_floor, zero_variance
-from rlkit.curriculum.presets.preset import ONE_ROUND, REFILL, Parts, Preset, picked, scale_of
-from rlkit.curriculum.shelf import Replay, Waiting
+from rlkit.curriculum.presets.preset import (
+    ONE_ROUND,
+    REFILL,
+    Parts,
+    Preset,
+    numbers_of_rounds,
+    of_rounds,
+    picked,
+    scale_of,
+)
+from rlkit.curriculum.selectors import in_order
+from rlkit.curriculum.sources.banked import Bank, Banked
+from rlkit.curriculum.sources.replay import Replay
+from rlkit.curriculum.sources.rounds import Rounds
+from rlkit.curriculum.sources.screened import Screened
 from rlkit.settings.config import CurriculumConfig
 
 
@@ -14,12 +26,24 @@ def _vcrl(config: CurriculumConfig) -> Parts:
     width = scale_of(config).high - scale_of(config).low
     floor, early = config.variance_floor, config.warmup_variance_floor
     bank = Bank(**picked(config, momentum="bank_momentum", floor="variance_floor"), width=width)
-    return Parts(
+    rounds = Banked(
         bank,
-        filter=partial(variance_floor, floor=floor, width=width),  # type: ignore[arg-type]
-        warmup_filter=partial(variance_floor, floor=early, width=width),  # type: ignore[arg-type]
-        recall=bank.recall,
+        partial(variance_floor, floor=floor, width=width),  # type: ignore[arg-type]
+        early_filter=partial(variance_floor, floor=early, width=width),  # type: ignore[arg-type]
+        **picked(config, early_steps="warmup_filter_steps"),
+        **numbers_of_rounds(config),
     )
+    return Parts(Neutral(), (rounds,))
+
+
+def _speed(config: CurriculumConfig) -> Parts:
+    numbers = picked(config, "screen", "max_age", capacity="shelf_size")
+    return Parts(Neutral(), (Screened(in_order, zero_variance, **numbers, **numbers_of_rounds(config)),))
+
+
+def _ssb(config: CurriculumConfig) -> Parts:
+    rounds = Rounds(in_order, zero_variance, **numbers_of_rounds(config))
+    return Parts(Neutral(), (rounds, Replay(**picked(config, "max_age", capacity="shelf_size"))))
 
 
 FILTERING: dict[str, Preset] = {
@@ -27,20 +51,21 @@ FILTERING: dict[str, Preset] = {
         rule="shuffled passes over the pool, every group is trained on",
         paper="plain GRPO (arXiv 2402.03300)",
         numbers=ONE_ROUND,
-        parts=lambda config, truth: Parts(Neutral()),
+        parts=lambda config, truth: of_rounds(config, Neutral()),
     ),
     "dapo": Preset(
         rule="drop groups with no variance, roll out more until the batch is full",
         paper="DAPO's dynamic sampling (arXiv 2503.14476)",
         numbers=REFILL,
-        parts=lambda config, truth: Parts(Neutral(), filter=zero_variance),
+        parts=lambda config, truth: of_rounds(config, Neutral(), filter=zero_variance),
     ),
     "odf": Preset(
         rule="keep groups with a mean inside a band about one half, refill",
         paper="balanced online difficulty filtering (Bae et al., arXiv 2504.03380)",
         # An example that secondary sources give; the paper's grid was not found.
         numbers={**REFILL, "band_low": 0.2, "band_high": 0.8},
-        parts=lambda config, truth: Parts(
+        parts=lambda config, truth: of_rounds(
+            config,
             Neutral(),
             filter=partial(
                 band,
@@ -54,9 +79,11 @@ FILTERING: dict[str, Preset] = {
         paper="LILO (arXiv 2502.12272)",
         # The paper's pool of 4 batches (8 late in its GSM8K runs).
         numbers={**ONE_ROUND, "oversample": 4.0},
-        parts=lambda config, truth: Parts(
+        parts=lambda config, truth: of_rounds(
+            config,
             Neutral(),
             filter=partial(top_variance, share=1 / config.oversample),  # type: ignore[operator]
+            oversample=config.oversample,
         ),
     ),
     "vcrl": Preset(
@@ -76,28 +103,20 @@ FILTERING: dict[str, Preset] = {
         rule="drop groups with no variance and train on what is left, without a refill",
         paper="Reinforce-Rej (arXiv 2504.11343), its filter alone: the loss is the trainer's",
         numbers={**ONE_ROUND, "fill": "shrink"},
-        parts=lambda config, truth: Parts(Neutral(), filter=zero_variance),
+        parts=lambda config, truth: of_rounds(config, Neutral(), filter=zero_variance),
     ),
     "speed": Preset(
         rule="4 completions first; only prompts where these differ get the rest of their group, refill",
         paper="SPEED-RL (arXiv 2506.09016)",
         # 4 is the released code's; how many wait, and how long, is ours.
         numbers={**REFILL, "screen": 4, "shelf_size": 512, "max_age": 4},
-        parts=lambda config, truth: Parts(
-            Neutral(),
-            filter=zero_variance,
-            shelf=Waiting(**picked(config, "max_age", capacity="shelf_size")),
-        ),
+        parts=lambda config, truth: _speed(config),
     ),
     "ssb": Preset(
         rule="groups with no variance are replaced by recent ones, drawn by their mean absolute advantage",
         paper="Skywork R1V2's selective sample buffer (arXiv 2504.16656)",
         # Neither the buffer's size nor an age limit was found: both are ours.
         numbers={**ONE_ROUND, "shelf_size": 512, "max_age": 4},
-        parts=lambda config, truth: Parts(
-            Neutral(),
-            filter=zero_variance,
-            shelf=Replay(**picked(config, "max_age", capacity="shelf_size")),
-        ),
+        parts=lambda config, truth: _ssb(config),
     ),
 }

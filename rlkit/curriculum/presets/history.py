@@ -10,7 +10,7 @@ from rlkit.curriculum.estimators.posterior import Posterior
 from rlkit.curriculum.estimators.retire import Retire
 from rlkit.curriculum.estimators.skip import Skip
 from rlkit.curriculum.filters import zero_variance
-from rlkit.curriculum.presets.preset import ONE_ROUND, REFILL, Parts, Preset, admitting, picked, scale_of
+from rlkit.curriculum.presets.preset import ONE_ROUND, REFILL, Preset, admitting, of_rounds, picked, scale_of
 from rlkit.curriculum.selectors import nearest, thompson
 
 HISTORY: dict[str, Preset] = {
@@ -29,12 +29,14 @@ HISTORY: dict[str, Preset] = {
             "unsolved": 0.11,
         },
         parts=lambda config, truth: admitting(
+            config,
             Skip(
                 scale=scale_of(config),
                 **picked(config, "floor", "mastered", "unsolved"),
                 **picked(config, base="skip_base", step="skip_step", target="skip_target"),
             ),
             zero_variance,
+            oversample=config.oversample,
         ),
     ),
     "mopps": Preset(
@@ -42,7 +44,8 @@ HISTORY: dict[str, Preset] = {
         paper="MoPPS (arXiv 2507.04632)",
         # The released code's for MATH; its Countdown and Geo3k scripts have decay 0.5.
         numbers={**ONE_ROUND, "candidates": 16, "target": 0.5, "prior": 1.0, "decay": 1.0},
-        parts=lambda config, truth: Parts(
+        parts=lambda config, truth: of_rounds(
+            config,
             Posterior(scale=scale_of(config), **picked(config, "prior", "decay")),
             partial(thompson, scale=scale_of(config), **picked(config, "target")),
         ),
@@ -59,7 +62,8 @@ HISTORY: dict[str, Preset] = {
             "target_slope": 2.0,
             "target_start": 0.0,
         },
-        parts=lambda config, truth: Parts(
+        parts=lambda config, truth: of_rounds(
+            config,
             MovingTarget(
                 scale=scale_of(config),
                 **picked(
@@ -75,7 +79,7 @@ HISTORY: dict[str, Preset] = {
         # From memory: a learning rate (1 - decay) of about 0.5, temperatures of 0.2 to 1; 0.2 is our choice.
         numbers={**ONE_ROUND, "decay": 0.5, "category_temperature": 0.2},
         parts=lambda config, truth: admitting(
-            Bandit(**picked(config, "decay", temperature="category_temperature"))
+            config, Bandit(**picked(config, "decay", temperature="category_temperature"))
         ),
     ),
     "stat_sel": Preset(
@@ -84,7 +88,7 @@ HISTORY: dict[str, Preset] = {
         # 0.85 is the paper's tau_1, there of a process reward; the decay is ours.
         numbers={**ONE_ROUND, "unsolved": 0.85, "decay": 0.99},
         parts=lambda config, truth: admitting(
-            MissingSkills(scale=scale_of(config), **picked(config, "unsolved", "decay"))
+            config, MissingSkills(scale=scale_of(config), **picked(config, "unsolved", "decay"))
         ),
     ),
     "pools": Preset(
@@ -100,10 +104,11 @@ HISTORY: dict[str, Preset] = {
             "floor": 0.01,
         },
         parts=lambda config, truth: admitting(
+            config,
             Pools(
                 scale=scale_of(config),
                 **picked(config, "hard_weight", "easy_weight", "floor", low="band_low", high="band_high"),
-            )
+            ),
         ),
     ),
     "retire": Preset(
@@ -112,7 +117,9 @@ HISTORY: dict[str, Preset] = {
         # 0.9 is the paper's; the floor, which looks at retired prompts again, is ours (the paper's is 0).
         numbers={**ONE_ROUND, "fill": "shrink", "mastered": 0.9, "decay": 1.0, "floor": 0.05},
         parts=lambda config, truth: admitting(
-            Retire(scale=scale_of(config), **picked(config, "mastered", "decay", "floor")), zero_variance
+            config,
+            Retire(scale=scale_of(config), **picked(config, "mastered", "decay", "floor")),
+            zero_variance,
         ),
     ),
     "knapsack": Preset(
@@ -120,8 +127,8 @@ HISTORY: dict[str, Preset] = {
         paper="Knapsack RL (arXiv 2509.25849)",
         # The paper takes the success rate of the epoch before; the prior of a half success is ours.
         numbers={**ONE_ROUND, "allocation": "knapsack", "prior": 0.5, "decay": 0.0},
-        parts=lambda config, truth: Parts(
-            Posterior(scale=scale_of(config), **picked(config, "prior", "decay"))
+        parts=lambda config, truth: of_rounds(
+            config, Posterior(scale=scale_of(config), **picked(config, "prior", "decay"))
         ),
     ),
 }

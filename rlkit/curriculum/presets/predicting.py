@@ -8,9 +8,18 @@ from rlkit.curriculum.estimators.fused import Fused
 from rlkit.curriculum.estimators.oracle import Oracle
 from rlkit.curriculum.estimators.self_judgement import SelfJudgement
 from rlkit.curriculum.estimators.value_model import ValueModel
-from rlkit.curriculum.presets.preset import ONE_ROUND, Parts, Preset, picked, scale_of
-from rlkit.curriculum.probe import Probe
+from rlkit.curriculum.presets.preset import (
+    ONE_ROUND,
+    Parts,
+    Preset,
+    numbers_of_rounds,
+    of_rounds,
+    picked,
+    scale_of,
+)
 from rlkit.curriculum.selectors import most_gain, most_varied, nearest, softmax
+from rlkit.curriculum.sources.probe import Probe
+from rlkit.curriculum.sources.rounds import Rounds
 from rlkit.settings.config import CurriculumConfig
 
 
@@ -18,7 +27,11 @@ def _value_model(config: CurriculumConfig) -> ValueModel:
     numbers: dict[str, Any] = {name.removeprefix("value_"): getattr(config, name) for name in VALUE_MODEL}
     scale = scale_of(config)
     return ValueModel(
-        **numbers, signal_min=scale.low, signal_max=scale.high, seed=config.curriculum_seed or 0
+        gold_column=config.gold_column,
+        **numbers,
+        signal_min=scale.low,
+        signal_max=scale.high,
+        seed=config.curriculum_seed or 0,
     )
 
 
@@ -30,13 +43,11 @@ def _dots(config: CurriculumConfig) -> Parts:
         **picked(config, hidden="value_hidden", learning_rate="value_learning_rate"),
         **picked(config, steps="value_steps", buffer="value_buffer"),
     )
-    return Parts(
-        estimator,
-        partial(softmax, scale=scale, **picked(config, "target", temperature="selection_temperature")),
-        probe=Probe(
-            learn=estimator.learn_references, **picked(config, share="references", every="reference_steps")
-        ),
+    selector = partial(softmax, scale=scale, **picked(config, "target", temperature="selection_temperature"))
+    probe = Probe(
+        learn=estimator.learn_references, **picked(config, share="references", every="reference_steps")
     )
+    return Parts(estimator, (probe, Rounds(selector, **numbers_of_rounds(config))))
 
 
 def _fused(config: CurriculumConfig) -> Parts:
@@ -44,21 +55,28 @@ def _fused(config: CurriculumConfig) -> Parts:
     selector = partial(
         most_gain, scale=scale_of(config), **picked(config, "headroom", "explore_share", "group_cost")
     )
-    return Parts(estimator, selector, admission=estimator.admission if config.repeat_gap else None)
+    admission = estimator.admission if config.repeat_gap else None
+    return of_rounds(config, estimator, selector, admission=admission, fallback_steps=config.fallback_steps)
 
 
 # The paper's head and its learning rate were not found: these are ours, from the addition task (LOG.md).
 POLICY_HEAD = {"value_hidden": 64, "value_learning_rate": 3e-3, "value_steps": 8, "value_buffer": 16}
-VALUE_MODEL = {"value_backbone": "policy", **POLICY_HEAD}
+VALUE_MODEL = {
+    "value_backbone": "policy",
+    **POLICY_HEAD,
+    "value_features": "text",
+}
 
 PREDICTING: dict[str, Preset] = {
     "pcl": Preset(
         rule="a value model learned online predicts each mean; take the m of k*m candidates nearest 0.5",
         paper="Prompt Curriculum Learning (Gao et al., arXiv 2510.01135)",
         numbers={**ONE_ROUND, "candidates": 4, "target": 0.5, **VALUE_MODEL},
-        parts=lambda config, truth: Parts(
+        parts=lambda config, truth: of_rounds(
+            config,
             _value_model(config),
             partial(nearest, target=scale_of(config).value(config.target)),  # type: ignore[arg-type]
+            fallback_steps=config.fallback_steps,
         ),
     ),
     "metis": Preset(
@@ -72,7 +90,8 @@ PREDICTING: dict[str, Preset] = {
             "judgement_weight": 0.01,
             "judgement_length": 256,
         },
-        parts=lambda config, truth: Parts(
+        parts=lambda config, truth: of_rounds(
+            config,
             SelfJudgement(
                 scale=scale_of(config),
                 **picked(config, memory="judgement_memory", weight="judgement_weight"),
@@ -85,7 +104,7 @@ PREDICTING: dict[str, Preset] = {
         rule="uniform prompts; the batch's completions go where they lower the gradient's variance most",
         paper="VIP (arXiv 2602.01601)",
         numbers={**ONE_ROUND, "allocation": "vip", **VALUE_MODEL},
-        parts=lambda config, truth: Parts(_value_model(config)),
+        parts=lambda config, truth: of_rounds(config, _value_model(config)),
     ),
     "dots": Preset(
         rule="ask random references rolled out every 2 steps; draw prompts by softmax(-|mean - 0.5| / 0.001)",
@@ -110,7 +129,9 @@ PREDICTING: dict[str, Preset] = {
         paper="ours",
         numbers={**ONE_ROUND, "candidates": 4, "target": 0.5},
         # The target is a share already, as the truth.
-        parts=lambda config, truth: Parts(Oracle(truth), partial(nearest, **picked(config, "target"))),
+        parts=lambda config, truth: of_rounds(
+            config, Oracle(truth), partial(nearest, **picked(config, "target"))
+        ),
     ),
     "rlkit": Preset(
         rule="a value model as the prior of each prompt's discounted Beta posterior; take the set with the "

@@ -8,14 +8,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from rlkit.curriculum.allocation import ALLOCATIONS, Allocation
-from rlkit.curriculum.candidates import Recall
 from rlkit.curriculum.estimators import Estimator
 from rlkit.curriculum.filters import Filter, keep_all
-from rlkit.curriculum.probe import Probe
 from rlkit.curriculum.scale import Scale
 from rlkit.curriculum.selectors import Selector, in_order
-from rlkit.curriculum.shelf import Shelf
-from rlkit.prompts.pool import Admission
+from rlkit.curriculum.sources.rounds import Rounds
+from rlkit.curriculum.sources.source import Source
 from rlkit.settings.config import CurriculumConfig
 
 Truth = Callable[[np.ndarray], np.ndarray]
@@ -23,16 +21,10 @@ Truth = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Parts:
-    """What a curriculum is made of; all but the first three only where a preset has them."""
+    """What a curriculum is made of: what predicts, and where a step's groups come from, in order."""
 
     estimator: Estimator
-    selector: Selector = in_order
-    filter: Filter = keep_all
-    admission: Admission | None = None
-    probe: Probe | None = None
-    warmup_filter: Filter | None = None
-    shelf: Shelf | None = None
-    recall: Recall | None = None
+    sources: tuple[Source, ...]
 
 
 @dataclass(frozen=True)
@@ -51,9 +43,27 @@ class Admitting(Estimator, Protocol):
     def admission(self, index_N: np.ndarray) -> np.ndarray: ...
 
 
-def admitting(estimator: Admitting, filter: Filter = keep_all) -> Parts:
-    """The stream's prompts as far as the estimator admits them."""
-    return Parts(estimator, in_order, filter, admission=estimator.admission)
+def of_rounds(
+    config: CurriculumConfig,
+    estimator: Estimator,
+    selector: Selector = in_order,
+    filter: Filter = keep_all,
+    **rounds: Any,
+) -> Parts:
+    """Rounds of fresh prompts alone."""
+    return Parts(estimator, (Rounds(selector, filter, **numbers_of_rounds(config), **rounds),))
+
+
+def admitting(
+    config: CurriculumConfig, estimator: Admitting, filter: Filter = keep_all, **rounds: Any
+) -> Parts:
+    """Rounds of the stream's prompts as far as the estimator admits them."""
+    return of_rounds(config, estimator, in_order, filter, admission=estimator.admission, **rounds)
+
+
+def numbers_of_rounds(config: CurriculumConfig) -> dict[str, Any]:
+    """The settings that any preset's rounds have."""
+    return {**picked(config, "candidates", "max_rounds"), "allocation": make_allocation(config)}
 
 
 def picked(config: CurriculumConfig, *names: str, **renamed: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from functools import partial
 
 from rlkit.curriculum.estimators.offline import Offline, ranked, solvable, unsaturated
 from rlkit.curriculum.estimators.retire import Retire
-from rlkit.curriculum.presets.preset import ONE_ROUND, Parts, Preset, admitting, picked, scale_of
+from rlkit.curriculum.presets.preset import ONE_ROUND, Preset, admitting, of_rounds, picked, scale_of
 
 STATIC: dict[str, Preset] = {
     "hard_examples": Preset(
@@ -13,11 +13,12 @@ STATIC: dict[str, Preset] = {
         # 10 % is the paper's budget.
         numbers={**ONE_ROUND, "subset": "hard", "subset_share": 0.1},
         parts=lambda config, truth: admitting(
+            config,
             Offline(
                 "hard_examples",
                 keep=partial(ranked, **picked(config, which="subset", share="subset_share")),
                 scale=scale_of(config),
-            )
+            ),
         ),
     ),
     "prefilter": Preset(
@@ -25,6 +26,7 @@ STATIC: dict[str, Preset] = {
         paper="the baseline Pre-filter of PCL (arXiv 2510.01135)",
         numbers=ONE_ROUND,
         parts=lambda config, truth: admitting(
+            config,
             Offline("prefilter", keep=unsaturated, scale=scale_of(config)),
         ),
     ),
@@ -32,13 +34,15 @@ STATIC: dict[str, Preset] = {
         rule="drop prompts that were never solved, pass_rate = 0",
         paper="RIF-RFT (Lai et al., arXiv 2507.05386), in a third party's reading",
         numbers=ONE_ROUND,
-        parts=lambda config, truth: admitting(Offline("rif", keep=solvable, scale=scale_of(config))),
+        parts=lambda config, truth: admitting(config, Offline("rif", keep=solvable, scale=scale_of(config))),
     ),
     "easy_to_hard": Preset(
         rule="each pass over the pool goes from the greatest pass_rate to the least",
         paper="the plain order, as tested by Mordig et al. (arXiv 2603.27226); it has no constants",
         numbers=ONE_ROUND,
-        parts=lambda config, truth: Parts(Offline("easy_to_hard", easy_first=True, scale=scale_of(config))),
+        parts=lambda config, truth: of_rounds(
+            config, Offline("easy_to_hard", easy_first=True, scale=scale_of(config))
+        ),
     ),
     "progressive_dropout": Preset(
         rule="retire prompts whose latest group did well; from the pass `revision_pass` on, all return",
@@ -46,7 +50,8 @@ STATIC: dict[str, Preset] = {
         # 0.3 and the last of 30 epochs are the released code's, where 0.3 is a class probability.
         numbers={**ONE_ROUND, "mastered": 0.3, "decay": 0.0, "floor": 0.0, "revision_pass": 29},
         parts=lambda config, truth: admitting(
-            Retire(scale=scale_of(config), **picked(config, "mastered", "decay", "floor", "revision_pass"))
+            config,
+            Retire(scale=scale_of(config), **picked(config, "mastered", "decay", "floor", "revision_pass")),
         ),
     ),
 }

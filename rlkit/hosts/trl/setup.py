@@ -68,7 +68,7 @@ def check_curriculum(curriculum: Curriculum, pool: PromptPool, args: GRPOConfig)
             f"curriculum={curriculum.name!r} keeps completions for later steps, which is not possible with "
             f"images (column {', '.join(sorted(columns))}); choose another curriculum"
         )
-    if curriculum.allocation is not None and args.multi_objective_aggregation != "sum_then_normalize":
+    if not curriculum.equal_groups and args.multi_objective_aggregation != "sum_then_normalize":
         raise ValueError(
             f"multi_objective_aggregation ({args.multi_objective_aggregation!r}) must be "
             "'sum_then_normalize' where an allocation gives groups of several sizes"

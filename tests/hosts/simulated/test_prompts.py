@@ -9,7 +9,7 @@ import pytest
 
 from rlkit.curriculum import build_curriculum
 from rlkit.curriculum.estimators.columns import categories, rates
-from rlkit.curriculum.estimators.text_features import pool_texts
+from rlkit.curriculum.estimators.features.text import pool_texts
 from rlkit.hosts.simulated.host import SimulatedHost, SimulationConfig, simulate
 from rlkit.prompts.pool import PromptPool
 

@@ -24,6 +24,7 @@ from rlkit.curriculum import Curriculum
 from rlkit.curriculum.estimators.self_judgement import SelfJudgement, judgement_reward, parse_variance
 from rlkit.curriculum.filters import zero_variance
 from rlkit.curriculum.selectors import most_varied
+from rlkit.curriculum.sources.rounds import Rounds
 from rlkit.record.checkpoint import load_state
 
 STILL = {"optim": "sgd", "learning_rate": 0.0, "max_grad_norm": 0.0}
@@ -214,10 +215,7 @@ def test_dropped_and_padding_groups_teach_the_judge_too(tmp_path):
     """A filter that refills and shrinks: what was rolled out in the step is a lesson, each prompt once."""
     curriculum = Curriculum(
         SelfJudgement(weight=1.0, max_tokens=4),
-        most_varied,
-        zero_variance,
-        candidates=2,
-        max_rounds=2,
+        [Rounds(most_varied, zero_variance, candidates=2, max_rounds=2)],
         fill="shrink",
     )
     taught = []
@@ -240,7 +238,7 @@ def test_a_refill_that_finds_no_more_candidates(tmp_path):
         return np.full(len(groups), "all_low", dtype=object)
 
     judge = SelfJudgement(max_tokens=4)
-    curriculum = Curriculum(judge, most_varied, nothing, candidates=1, max_rounds=9)
+    curriculum = Curriculum(judge, [Rounds(most_varied, nothing, max_rounds=9)])
     extra = {"processing_class": make_judging_tokenizer()}
     settings = {"model": make_judging_model(), "data": make_data(6), "max_steps": 1, "extra": extra}
     make_trainer(tmp_path, curriculum, by_place(), **settings).train()

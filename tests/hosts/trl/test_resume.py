@@ -97,7 +97,8 @@ def test_resume_with_groups_on_the_shelf(tmp_path, preset):
     curriculum = replace(tiny(preset), curriculum_signal="even_start")
     assert_resumes_exactly(tmp_path, curriculum, seed=12)
     state = load_state(tmp_path / "stopped" / "checkpoint-3", "curriculum")
-    assert len(state["kept"]["key_K"]) == len(state["curriculum"]["shelf"]["key_K"]) > 0
+    shelf = next(source["shelf"] for source in state["curriculum"]["sources"] if "shelf" in source)
+    assert len(state["kept"]["key_K"]) == len(shelf["key_K"]) > 0
     used = [row for row in ledger_rows(tmp_path / "straight") if row["step"] > 3 and max(row["ages"]) > 0]
     assert used, "the test needs one that is used after the checkpoint"
 

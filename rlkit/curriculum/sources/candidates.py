@@ -1,4 +1,4 @@
-"""Where a round's candidates come from: the stream as far as it is admitted, and what is recalled."""
+"""Where a round's candidates come from: the pool's stream, as far as a preset admits its prompts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,9 +7,6 @@ import numpy as np
 
 from rlkit.prompts.pool import MAX_LOOKS, Admission, PromptPool
 
-Recall = Callable[[int, np.ndarray], np.ndarray]
-"""From a number of prompts wanted and those excluded to pool indices, as many as there are up to that."""
-
 
 class CandidateStream:
     """The pool's stream under a preset's rules.
@@ -17,11 +14,10 @@ class CandidateStream:
     Args:
         admission: the probability that a prompt becomes a candidate when the stream reaches it; None admits
             all.
-        recall: prompts that a refilling round takes before those of the stream; None for none.
     """
 
-    def __init__(self, admission: Admission | None = None, recall: Recall | None = None):
-        self.admission, self.recall = admission, recall
+    def __init__(self, admission: Admission | None = None):
+        self.admission = admission
         self._counts = {"admitted": 0, "passed_over": 0, "forced": 0}
 
     def bind(self, pool: PromptPool) -> None:
@@ -43,15 +39,11 @@ class CandidateStream:
         variance: Callable[[np.ndarray], np.ndarray],
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """The next `wanted` prompts outside of `exclude`, recalled ones first; fewer where there are no more.
+        """The next `wanted` prompts outside of `exclude`; fewer where there are no more.
 
         Where fewer than `least` are admitted, the least bad of those passed over come too: the most probable
         to be admitted, and of equals the one with the most `variance`, which is asked only then.
         """
-        if self.recall is not None and len(exclude):
-            recalled = self.recall(wanted, exclude)
-            rest = self._pool.draw(wanted - len(recalled), np.concatenate([exclude, recalled]))
-            return np.concatenate([recalled, rest])
         if self.admission is None:
             return self._pool.draw(wanted, exclude)
         index_N, others, probability = self._pool.draw_admitted(wanted, exclude, self.admission, rng)

@@ -1,4 +1,4 @@
-"""Groups kept for later steps: to train on again (`Replay`), or to roll out the rest of them (`Waiting`).
+"""Groups kept for later steps, by a source that trains on them again or rolls out the rest of them.
 
 The shelf holds what came out, by prompt; the host holds the completions of the same prompts, with the
 policy's logprobs when it made them, so that the importance ratio is that of the policy which sampled.
@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from rlkit.curriculum.estimators.positions import positions_among
-from rlkit.curriculum.filters import WAITING
 from rlkit.prompts.pool import PromptPool
-from rlkit.types import REPLAYED, Batch, Groups
+from rlkit.types import Batch, Groups
 
 COLUMNS = ("signal_PG", "reward_PG", "length_PG", "age_PG")
 
@@ -73,44 +72,3 @@ class Shelf:
         signal_PG, reward_PG, length_PG, age_PG = (np.asarray(state[name]) for name in COLUMNS)
         groups = Groups(index_K, signal_PG, reward_PG, length_PG, age_PG=age_PG)
         self.groups = groups.take(np.flatnonzero(index_K >= 0))
-
-
-class Replay(Shelf):
-    """Trained groups with an advantage, drawn again where a batch misses some (SSB, arXiv 2504.16656).
-
-    They are drawn without replacement in proportion to their mean absolute advantage,
-    mean |r - mean| / (std + 1e-4), std unbiased as TRL's. What was drawn stays until it is too old or its
-    prompt is rolled out anew.
-    """
-
-    def draw(self, num: int, exclude: np.ndarray, rng: np.random.Generator) -> Groups:
-        """Up to `num` groups, of prompts outside of `exclude`."""
-        possible = np.flatnonzero(~np.isin(self.index, exclude))
-        weight = mean_absolute_advantage(self.groups.reward_PG[possible])
-        # The num greatest of log(weight) + Gumbel noise are a weighted draw without replacement.
-        order = np.argsort(-(np.log(weight) + rng.gumbel(size=len(possible))), kind="stable")
-        return self.groups.take(possible[order[:num]])
-
-    def store(self, batch: Batch) -> None:
-        """Keeps the informative groups that were trained on for the first time."""
-        fresh = batch.trained_P & (batch.round_P != REPLAYED)
-        useful = np.flatnonzero(fresh & batch.groups.informative_P)
-        self.put(batch.groups.take(useful), gone=batch.groups.index_P[batch.round_P != REPLAYED])
-
-
-class Waiting(Shelf):
-    """Promising groups of which only the first completions exist (SPEED, arXiv 2506.09016)."""
-
-    def oldest(self, num: int) -> Groups:
-        return self.groups.take(np.arange(min(num, len(self.groups))))
-
-    def store(self, batch: Batch) -> None:
-        """Keeps the groups that wait for the rest of their completions."""
-        waiting = np.setdiff1d(np.flatnonzero(batch.reason_P == WAITING), batch.chosen_B)
-        self.put(batch.groups.take(waiting), gone=batch.groups.index_P)
-
-
-def mean_absolute_advantage(reward_PG: np.ndarray) -> np.ndarray:
-    """Of each group, (P,), scaled by its standard deviation. [[1, 0]] -> 0.5 / (0.7071 + 0.0001) = 0.707"""
-    deviation_PG = reward_PG - np.nanmean(reward_PG, axis=1, keepdims=True)
-    return np.nanmean(np.abs(deviation_PG), axis=1) / (np.nanstd(reward_PG, axis=1, ddof=1) + 1e-4)

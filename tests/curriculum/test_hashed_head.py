@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from rlkit.curriculum.calibration import spearman
-from rlkit.curriculum.estimators import text_head
-from rlkit.curriculum.estimators.text_features import MAX_LENGTH, rarity, text_features
+from rlkit.curriculum.estimators import hashed_head
+from rlkit.curriculum.estimators.features.hashed import rarity
+from rlkit.curriculum.estimators.features.text import MAX_LENGTH, text_features
 from rlkit.curriculum.estimators.value_model import ValueModel
 from rlkit.prompts.pool import make_pool
 from rlkit.record.checkpoint import load_state, save_state
@@ -80,7 +81,7 @@ def test_features_do_not_depend_on_the_company_and_ignore_case_and_space():
         alone, among = text_features([texts[row]]), together.take(np.array([row]))
         np.testing.assert_array_equal(alone.bucket_E, among.bucket_E)
         np.testing.assert_array_equal(alone.weight_E, among.weight_E)
-        np.testing.assert_array_equal(alone.proportion_NK, among.proportion_NK)
+        np.testing.assert_array_equal(alone.number_NK, among.number_NK)
     first, second = text_features(["add two and three"]), text_features(["Add  TWO and three"])
     np.testing.assert_array_equal(first.bucket_E, second.bucket_E)
     assert text_features(["add two"]).bucket_E.tolist() == text_features(["add two"]).bucket_E.tolist()
@@ -142,7 +143,7 @@ def test_single_completions_say_nothing_of_the_variance():
 
 
 def test_memory_is_bounded_and_what_left_it_is_not_forgotten(monkeypatch):
-    monkeypatch.setattr(text_head, "MEMORY", 64)
+    monkeypatch.setattr(hashed_head, "MEMORY", 64)
     pool, rate = corpus()
     model, rng = value_model(pool), np.random.default_rng(1)
     teach(model, rate, np.arange(400), rng)
@@ -152,7 +153,7 @@ def test_memory_is_bounded_and_what_left_it_is_not_forgotten(monkeypatch):
 
 
 def test_long_prompts_are_remembered_for_a_shorter_time(monkeypatch):
-    monkeypatch.setattr(text_head, "MEMORY_NGRAMS", 2000)
+    monkeypatch.setattr(hashed_head, "MEMORY_TERMS", 2000)
     pool, rate = corpus()
     model = value_model(pool)
     teach(model, rate, np.arange(400), np.random.default_rng(1))
@@ -161,8 +162,8 @@ def test_long_prompts_are_remembered_for_a_shorter_time(monkeypatch):
 
 @pytest.mark.parametrize("num", [0, 10, 200])
 def test_state_round_trip_to_the_bit(num, tmp_path, monkeypatch):
-    monkeypatch.setattr(text_head, "MEMORY", 128)
-    monkeypatch.setattr(text_head, "BLOCK", 64)
+    monkeypatch.setattr(hashed_head, "MEMORY", 128)
+    monkeypatch.setattr(hashed_head, "BLOCK", 64)
     pool, rate = corpus()
     first, second = value_model(pool), value_model(pool)
     teach(first, rate, np.arange(num), np.random.default_rng(1))

@@ -1,9 +1,10 @@
-"""VCRL's memory bank: prompts whose groups varied most lately come back where a batch misses some.
+"""Rounds that refill from a bank of prompts whose groups varied most lately (VCRL).
 
     priority <- momentum * priority + (1 - momentum) * variance / (greatest variance of a group of this size)
 
 starting at the first share (arXiv 2509.19803; the momentum is from memory of the paper). A prompt is in the
-bank while its priority is `floor` or more. It predicts nothing: candidates come from the stream.
+bank while its priority is `floor` or more. A step's first round is of the stream; those that refill it take
+prompts of the bank first.
 """
 
 import heapq
@@ -11,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.curriculum.estimators import Senses
-from rlkit.curriculum.filters import variance_share
+from rlkit.curriculum.filters import Filter, variance_share
+from rlkit.curriculum.sources.rounds import Rounds
+from rlkit.curriculum.sources.source import Owner
 from rlkit.prompts.pool import PromptPool
-from rlkit.types import Groups, Prediction
+from rlkit.types import Groups, Proposal
 
 
 class Bank:
@@ -29,15 +31,12 @@ class Bank:
     def __init__(self, *, momentum: float = 0.9, floor: float = 0.8, width: float = 1.0):
         self.momentum, self.floor, self.width = momentum, floor, width
 
-    def bind(self, pool: PromptPool, senses: Senses) -> None:
+    def bind(self, pool: PromptPool) -> None:
         self.pool = pool
         self._priority_N = np.full(len(pool), np.nan, dtype=np.float32)
         self._members: dict[int, float] = {}
 
-    def predict(self, index_N: np.ndarray) -> Prediction:
-        return Prediction.neutral(len(index_N))
-
-    def observe(self, groups: Groups, prediction: Prediction) -> None:
+    def observe(self, groups: Groups) -> None:
         share_P = variance_share(groups, self.width)
         for index, share in zip(groups.index_P.tolist(), share_P.tolist(), strict=True):
             if np.isnan(share):
@@ -66,3 +65,48 @@ class Bank:
         self._priority_N = self.pool.carried(state["priority_N"], np.nan)
         members = np.flatnonzero(self._priority_N >= self.floor)
         self._members = dict(zip(members.tolist(), self._priority_N[members].tolist(), strict=True))
+
+
+class Banked(Rounds):
+    """VCRL's rounds.
+
+    Args:
+        bank: what is recalled, learned from every graded group.
+        filter: of all steps but the first ones.
+        early_filter, early_steps: the filter of the first steps of a run, and how many those are.
+        The others are those of `Rounds`.
+    """
+
+    def __init__(self, bank: Bank, filter: Filter, *, early_filter: Filter, early_steps: int, **rounds: Any):
+        super().__init__(filter=filter, **rounds)
+        self.bank, self.early_filter, self.early_steps = bank, early_filter, early_steps
+
+    def bind(self, owner: Owner, num_groups: int) -> None:
+        self.bank.bind(owner.pool)
+        super().bind(owner, num_groups)
+
+    def draw(self, num: int, exclude: np.ndarray) -> np.ndarray:
+        if len(exclude) == 0:
+            return super().draw(num, exclude)
+        recalled = self.bank.recall(self.candidates * num, exclude)
+        rest = self.owner.pool.draw(
+            self.candidates * num - len(recalled), np.concatenate([exclude, recalled])
+        )
+        return np.concatenate([recalled, rest])
+
+    def judge(self, groups: Groups) -> np.ndarray:
+        return self.early_filter(groups) if self.owner.step < self.early_steps else super().judge(groups)
+
+    def observe(self, groups: Groups, proposal: Proposal) -> np.ndarray:
+        self.bank.observe(groups)
+        return super().observe(groups, proposal)
+
+    def metrics(self) -> dict[str, float]:
+        return {**super().metrics(), **self.bank.metrics()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "bank": self.bank.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.bank.load_state_dict(state["bank"])

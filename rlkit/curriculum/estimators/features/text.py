@@ -8,15 +8,13 @@ once.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
 
+from rlkit.curriculum.estimators.features.hashed import Hashed, grouped
 from rlkit.prompts.pool import PromptPool
 
-BITS = 20
-WIDTH = 1 << BITS
 MAX_LENGTH = 4096
 """Bytes of a prompt that are read: a limit on what one prompt can cost."""
 CHUNK = 256
@@ -44,7 +42,7 @@ _GROUP[128:] = NUM_GROUPS - 1
 NUM_PROPORTIONS = 2 * NUM_GROUPS + 6
 
 # A token's hash is the sum of a random number a byte times a power of `_BASE`, all modulo 2**32.
-_BASE, _SECOND, _THIRD, _MIX = np.array([2654435761, 2246822519, 3266489917, 668265263], dtype=np.uint32)
+_BASE, _SECOND, _THIRD = np.array([2654435761, 2246822519, 3266489917], dtype=np.uint32)
 _RANDOM = b"".join(blake2b(bytes([byte]).lower(), digest_size=4).digest() for byte in range(256))
 _BYTE = np.frombuffer(_RANDOM, dtype="<u4") * (np.frombuffer(_KIND, dtype=np.uint8) != _SPACE).astype(
     np.uint32
@@ -52,69 +50,25 @@ _BYTE = np.frombuffer(_RANDOM, dtype="<u4") * (np.frombuffer(_KIND, dtype=np.uin
 _NUM_BYTES = CHUNK * (MAX_LENGTH + 1) + 1
 _POWER = np.cumprod(np.full(_NUM_BYTES, _BASE), dtype=np.uint32)
 _INVERSE = np.cumprod(np.full(_NUM_BYTES, pow(int(_BASE), -1, 1 << 32), dtype=np.uint32), dtype=np.uint32)
-_LOG = np.log1p(np.arange(MAX_LENGTH + 1)).astype(np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class TextFeatures:
-    """Of N prompts: the n-grams of prompt i at `start_N[i]:start_N[i + 1]`, and proportions.
+class Text:
+    """The prompt's words, numbers and symbols, and its proportions."""
 
-    `bucket_E` are their buckets, `weight_E` their weights: log(1 + count) until `rarity` has been applied.
-    """
+    def bind(self, pool: PromptPool) -> None:
+        """Needs nothing but the prompt."""
 
-    start_N: np.ndarray  # (N + 1,) int64
-    bucket_E: np.ndarray  # (E,) int32
-    weight_E: np.ndarray  # (E,) float32
-    proportion_NK: np.ndarray  # (N, NUM_PROPORTIONS) float32
-
-    def __len__(self) -> int:
-        return len(self.proportion_NK)
-
-    def sums(self, value_E: np.ndarray) -> np.ndarray:
-        """(N,) sums over each prompt's n-grams."""
-        sum_N = np.add.reduceat(np.append(value_E, value_E.dtype.type(0)), self.start_N[:-1])
-        sum_N[self.start_N[1:] == self.start_N[:-1]] = 0
-        return sum_N
-
-    def weighted(self, rarity_W: np.ndarray) -> "TextFeatures":
-        """Weights times the rarity of their buckets, each prompt's scaled to unit length."""
-        weight_E = self.weight_E * rarity_W[self.bucket_E]
-        scale_N = 1 / np.maximum(np.sqrt(self.sums(weight_E**2)), np.float32(1e-6))
-        weight_E *= np.repeat(scale_N, np.diff(self.start_N))
-        return TextFeatures(self.start_N, self.bucket_E, weight_E, self.proportion_NK)
-
-    def take(self, positions: np.ndarray) -> "TextFeatures":
-        num = np.diff(self.start_N)[positions]
-        start = np.concatenate([[0], np.cumsum(num)])
-        source = np.arange(start[-1]) + np.repeat(self.start_N[positions] - start[:-1], num)
-        return TextFeatures(
-            start, self.bucket_E[source], self.weight_E[source], self.proportion_NK[positions]
-        )
-
-    @classmethod
-    def concatenate(cls, parts: "list[TextFeatures]") -> "TextFeatures":
-        num = np.concatenate([np.diff(part.start_N) for part in parts])
-        return cls(
-            np.concatenate([[0], np.cumsum(num)]),
-            np.concatenate([part.bucket_E for part in parts]),
-            np.concatenate([part.weight_E for part in parts]),
-            np.concatenate([part.proportion_NK for part in parts]),
-        )
+    def look(self, rows: list[dict]) -> Hashed:
+        return text_features([prompt_text(row["prompt"]) for row in rows])
 
 
-def text_features(texts: list[str]) -> TextFeatures:
+def text_features(texts: list[str]) -> Hashed:
     """Features of texts, their n-grams not yet weighted by rarity."""
     parts = [_features_of_chunk(texts[i : i + CHUNK]) for i in range(0, max(len(texts), 1), CHUNK)]
-    return TextFeatures.concatenate(parts)
+    return Hashed.concatenate(parts)
 
 
-def rarity(features: TextFeatures) -> np.ndarray:
-    """(WIDTH,) log of one over the share of these prompts that have a bucket, plus 1; smoothed."""
-    seen_W = np.bincount(features.bucket_E, minlength=WIDTH)
-    return (np.log((1 + len(features)) / (1 + seen_W)) + 1).astype(np.float32)
-
-
-def _features_of_chunk(texts: list[str]) -> TextFeatures:
+def _features_of_chunk(texts: list[str]) -> Hashed:
     # A space in front, so that no token starts at byte 0, and one behind each text.
     encoded = [text[:MAX_LENGTH].encode(errors="replace")[:MAX_LENGTH] for text in texts]
     end_N = np.cumsum([len(text) + 1 for text in encoded], dtype=np.int64)
@@ -127,16 +81,9 @@ def _features_of_chunk(texts: list[str]) -> TextFeatures:
     pair_T = hash_T[:-1] + hash_T[1:] * _SECOND
     hash_E = np.concatenate([hash_T, pair_T[two], (pair_T[:-1] + hash_T[2:] * _THIRD)[three]])
     row_E = np.concatenate([row_T, row_T[1:][two], row_T[2:][three]])
-    hash_E = (hash_E ^ (hash_E >> np.uint32(15))) * _MIX
-    key_E = (row_E << np.uint32(BITS)) | (hash_E >> np.uint32(32 - BITS))
-    key_E.sort()
-    first = np.flatnonzero(np.concatenate([[True], key_E[1:] != key_E[:-1]])[: len(key_E)])
-    weight_E = _LOG[np.diff(first, append=len(key_E))]
-    key_E = key_E[first]
-    start_N = np.searchsorted(key_E, np.arange(len(texts) + 1, dtype=np.uint32) << np.uint32(BITS))
-    bucket_E = (key_E & np.uint32(WIDTH - 1)).astype(np.int32)
-    proportion_NK = _proportions(np.diff(end_N, prepend=0), row_T, kind_T, first_T, length_T)
-    return TextFeatures(start_N, bucket_E, weight_E, proportion_NK)
+    start_N, bucket_E, weight_E = grouped(row_E, hash_E, len(texts))
+    number_NK = _proportions(np.diff(end_N, prepend=0), row_T, kind_T, first_T, length_T)
+    return Hashed(start_N, bucket_E, weight_E, number_NK)
 
 
 def _tokens(byte_B: np.ndarray, kind_B: np.ndarray) -> tuple[np.ndarray, ...]:

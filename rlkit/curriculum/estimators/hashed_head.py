@@ -1,14 +1,14 @@
-"""The text backbone's head: two ridge regressions that share the work of following a changing policy.
+"""The head over what rows say: two ridge regressions that share the work of following a changing policy.
 
-    value = center + slow(n-grams, proportions) + recent(proportions)
+    value = center + slow(terms, numbers) + recent(numbers)
 
-`slow` is ridge regression on the hashed n-grams of all groups. It is solved in the dual, where each group
+`slow` is ridge regression on the hashed terms of all groups. It is solved in the dual, where each group
 has one number and the weights are the sum of the groups' features times these: after a round, the numbers
 of the round and of some remembered ones are solved for while all others stay (block coordinate ascent;
 Shalev-Shwartz and Zhang, arXiv 1209.1873). There is no learning rate; one pass ends near a fit from scratch;
 and a group that is no longer remembered keeps its number.
 
-`recent` is ridge regression on the proportions alone, in which a group loses half of its weight every
+`recent` is ridge regression on the plain numbers alone, in which a group loses half of its weight every
 `HALF_LIFE`: what `slow` leaves of late, as when the policy gets better. Each group keeps the correction of
 its time, and `slow` learns what is left, so that old groups stay true while the policy moves.
 
@@ -21,20 +21,16 @@ from typing import Any
 import numpy as np
 
 from rlkit.curriculum.estimators import Senses
-from rlkit.curriculum.estimators.text_features import (
-    NUM_PROPORTIONS,
-    WIDTH,
-    TextFeatures,
-    pool_texts,
-    rarity,
-    text_features,
-)
+from rlkit.curriculum.estimators.features import Feature
+from rlkit.curriculum.estimators.features.answer import Answer
+from rlkit.curriculum.estimators.features.columns import Columns
+from rlkit.curriculum.estimators.features.hashed import WIDTH, Hashed, rarity
 from rlkit.prompts.pool import PromptPool
 
-MEMORY, MEMORY_NGRAMS = 20_000, 10_000_000
-"""Groups that are remembered, and n-grams of them all: 80 MB at most, however long the prompts."""
+MEMORY, MEMORY_TERMS = 20_000, 10_000_000
+"""Groups that are remembered, and terms of them all: 80 MB at most, however long the prompts."""
 SAMPLE = 8192
-"""Prompts of the pool that tell which n-grams are rare, and how proportions vary."""
+"""Prompts of the pool that tell which terms are rare, and how numbers vary."""
 PENALTY = 2.0
 BLOCKS, BLOCK = 2, 1024
 """Solves after a round, and groups in each."""
@@ -43,8 +39,10 @@ STEPS = 6
 HALF_LIFE = 1000
 """Groups after which a group counts half in `recent`."""
 RECENT_PENALTY = 10.0
-PROPORTION = 0.1
-"""Of a proportion one standard deviation from the pool's mean; the n-grams of a prompt have unit length."""
+NUMBER = 0.1
+"""Of a number one standard deviation from the pool's mean; the terms of a prompt's text have unit length."""
+SCALE: dict[type, float] = {Answer: 0.7, Columns: 0.7}
+"""Length of the terms of other features (LOG.md: 0.5 to 1 do as well)."""
 CENTER = np.array([[0.5], [0.125]])
 EDGE = 0.005
 """The predicted mean stays so far from 0 and 1."""
@@ -54,7 +52,7 @@ EDGE = 0.005
 class Round:
     """Graded groups to learn from again. Rows of arrays `_2P` are the mean and the variance."""
 
-    features: TextFeatures
+    features: Hashed
     value_2P: np.ndarray
     """What was seen, less `CENTER`."""
     noise_P: np.ndarray
@@ -70,44 +68,51 @@ class Round:
 ROUND = [field.name for field in fields(Round)][1:]
 
 
-class TextHead:
-    """Predicts mean and variance of prompts from their text."""
+class HashedHead:
+    """Predicts mean and variance from features of rows; `seed` is of which groups it learns from again."""
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, seed: int, features: list[Feature]) -> None:
+        self.seed, self.features = seed, features
         self.loss = float("nan")
         self._rounds: list[Round] = []
         self._num_rounds = 0
         self._weights_2W = np.zeros((2, WIDTH), dtype=np.float32)
-        self._dense_2K = np.zeros((2, 1 + NUM_PROPORTIONS))
-        self._recent_2K = np.zeros((2, 1 + NUM_PROPORTIONS))
 
     def bind(self, pool: PromptPool, senses: Senses) -> None:
-        """Reads a sample of the pool's texts, which are all that is used."""
+        """Reads a sample of the pool's rows, which are all that is used."""
         self._pool = pool
         num = min(SAMPLE, len(pool))
-        index = np.sort(np.random.default_rng(0).choice(len(pool), num, replace=False))
-        sample = text_features(pool_texts(pool, index))
-        self._rarity_W = rarity(sample)
-        self._center_K = sample.proportion_NK.mean(axis=0)
-        self._spread_K = sample.proportion_NK.std(axis=0) + 1e-3
+        rows = pool.take(np.sort(np.random.default_rng(0).choice(len(pool), num, replace=False)))
+        for feature in self.features:
+            feature.bind(pool)
+        sample = [feature.look(rows) for feature in self.features]
+        self._rarity_FW = [rarity(part) for part in sample]
+        number_NK = np.concatenate([part.number_NK for part in sample], axis=1)
+        self._center_K = number_NK.mean(axis=0)
+        self._spread_K = number_NK.std(axis=0) + 1e-3
+        self._dense_2K = np.zeros((2, 1 + number_NK.shape[1]))
+        self._recent_2K = np.zeros((2, 1 + number_NK.shape[1]))
 
-    def look(self, index_N: np.ndarray) -> TextFeatures:
-        return text_features(pool_texts(self._pool, index_N)).weighted(self._rarity_W)
+    def look(self, index_N: np.ndarray) -> Hashed:
+        rows = self._pool.take(index_N)
+        parts = [
+            feature.look(rows).weighted(rarity_W)
+            for feature, rarity_W in zip(self.features, self._rarity_FW, strict=True)
+        ]
+        scales = [SCALE.get(type(feature), 1.0) for feature in self.features]
+        return Hashed.joined(parts, scales)
 
-    def take(self, features: TextFeatures, positions: np.ndarray) -> TextFeatures:
+    def take(self, features: Hashed, positions: np.ndarray) -> Hashed:
         return features.take(positions)
 
-    def predict(self, features: TextFeatures) -> tuple[np.ndarray, np.ndarray]:
+    def predict(self, features: Hashed) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance, (N,) each, the mean inside (0, 1) and the variance possible for it."""
         value_2N = CENTER + self._value(features)
         mean_N = np.clip(value_2N[0], EDGE, 1 - EDGE)
         limit_N = mean_N * (1 - mean_N)
         return mean_N, np.clip(value_2N[1], 0.02 * limit_N, limit_N)
 
-    def learn(
-        self, features: TextFeatures, mean: np.ndarray, variance: np.ndarray, count: np.ndarray
-    ) -> None:
+    def learn(self, features: Hashed, mean: np.ndarray, variance: np.ndarray, count: np.ndarray) -> None:
         """Takes in a round's groups: features, mean, unbiased variance and scored completions."""
         value_2P = np.stack([mean, variance]) - CENTER
         # One completion has no variance of its own: it is taken to be as expected, which teaches nothing.
@@ -131,20 +136,20 @@ class TextHead:
 
     def _forget(self) -> None:
         num_groups = sum(map(len, self._rounds))
-        num_ngrams = sum(len(part.features.bucket_E) for part in self._rounds)
-        while len(self._rounds) > 1 and (num_groups > MEMORY or num_ngrams > MEMORY_NGRAMS):
+        num_terms = sum(len(part.features.bucket_E) for part in self._rounds)
+        while len(self._rounds) > 1 and (num_groups > MEMORY or num_terms > MEMORY_TERMS):
             oldest = self._rounds.pop(0)
-            num_groups, num_ngrams = num_groups - len(oldest), num_ngrams - len(oldest.features.bucket_E)
+            num_groups, num_terms = num_groups - len(oldest), num_terms - len(oldest.features.bucket_E)
 
-    def _dense(self, features: TextFeatures) -> np.ndarray:
-        """(N, 1 + NUM_PROPORTIONS) a constant, and proportions on the pool's scale."""
-        scaled_NK = np.clip((features.proportion_NK - self._center_K) / self._spread_K, -4, 4) * PROPORTION
+    def _dense(self, features: Hashed) -> np.ndarray:
+        """(N, 1 + K) a constant, and the numbers on the pool's scale."""
+        scaled_NK = np.clip((features.number_NK - self._center_K) / self._spread_K, -4, 4) * NUMBER
         return np.concatenate([np.ones((len(features), 1)), scaled_NK], axis=1)
 
-    def _value(self, features: TextFeatures) -> np.ndarray:
+    def _value(self, features: Hashed) -> np.ndarray:
         return self._slow(features) + self._recent_2K @ self._dense(features).T
 
-    def _slow(self, features: TextFeatures) -> np.ndarray:
+    def _slow(self, features: Hashed) -> np.ndarray:
         """(2, N) before the center and the recent correction are added."""
         columns = [
             features.sums(features.weight_E * weights_W[features.bucket_E]) for weights_W in self._weights_2W
@@ -157,20 +162,21 @@ class TextHead:
             rounds.append(self._rounds[-1 - len(rounds)])
             num += len(rounds[-1])
         rounds.reverse()
-        features = TextFeatures.concatenate([part.features for part in rounds])
+        features = Hashed.concatenate([part.features for part in rounds])
         left_2P = np.concatenate([part.value_2P for part in rounds], axis=1) - self._slow(features)
         noise_P = np.concatenate([part.noise_P for part in rounds])
         dense_PK = self._dense(features)
         age_P = np.arange(num)[::-1]
         weighted_PK = dense_PK * (0.5 ** (age_P / HALF_LIFE) / noise_P)[:, None]
         precision_KK = weighted_PK.T @ dense_PK + RECENT_PENALTY * np.eye(dense_PK.shape[1])
-        self._recent_2K = np.linalg.solve(precision_KK, weighted_PK.T @ left_2P.T).T
+        recent_K2 = np.linalg.solve(precision_KK, weighted_PK.T @ left_2P.T)
+        self._recent_2K = np.ascontiguousarray(recent_K2.T)  # as when it is loaded: else the last bit differs
         latest = rounds[-1]
         latest.offset_2P[:] = self._recent_2K @ dense_PK[-len(latest) :].T
 
     def _solve(self, rounds: list[Round]) -> None:
         """Conjugate gradients for these groups' dual numbers: (A A' + penalty) dual = what others leave."""
-        features = TextFeatures.concatenate([part.features for part in rounds])
+        features = Hashed.concatenate([part.features for part in rounds])
         dense_PK = self._dense(features)
         bucket_M, column_E = np.unique(features.bucket_E, return_inverse=True)
         num_E, weight_E = np.diff(features.start_N), features.weight_E
@@ -213,7 +219,7 @@ class TextHead:
             "recent_2K": self._recent_2K.copy(),
         }
         if rounds:
-            state |= asdict(TextFeatures.concatenate([part.features for part in rounds]))
+            state |= asdict(Hashed.concatenate([part.features for part in rounds]))
             for name in ROUND:
                 state[name] = np.concatenate([getattr(part, name) for part in rounds], axis=-1)
         return state
@@ -222,7 +228,7 @@ class TextHead:
         self._num_rounds, self._rounds = state["num_rounds"], []
         ends = np.cumsum(state["size_R"])
         if len(ends):
-            features = TextFeatures(**{field.name: state[field.name] for field in fields(TextFeatures)})
+            features = Hashed(**{field.name: state[field.name] for field in fields(Hashed)})
             for first, end in zip(np.append(0, ends), ends, strict=False):
                 values = [np.array(state[name][..., first:end]) for name in ROUND]
                 self._rounds.append(Round(features.take(np.arange(first, end)), *values))

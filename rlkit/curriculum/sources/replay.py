@@ -1,0 +1,57 @@
+"""Replay: where a batch misses some groups, trained groups of earlier steps train again (SSB).
+
+They are drawn without replacement in proportion to their mean absolute advantage,
+mean |r - mean| / (std + 1e-4), std unbiased as TRL's (Skywork R1V2, arXiv 2504.16656). What was drawn stays
+until it is too old or its prompt is rolled out anew.
+"""
+
+import numpy as np
+
+from rlkit.curriculum.filling import Filling, as_proposed
+from rlkit.curriculum.sources.shelf import Shelf
+from rlkit.curriculum.sources.source import Host, Source
+from rlkit.types import REPLAYED, Batch, Groups
+
+
+class Trained(Shelf):
+    """Informative groups that were trained on."""
+
+    def draw(self, num: int, exclude: np.ndarray, rng: np.random.Generator) -> Groups:
+        """Up to `num` groups, of prompts outside of `exclude`."""
+        possible = np.flatnonzero(~np.isin(self.index, exclude))
+        weight = mean_absolute_advantage(self.groups.reward_PG[possible])
+        # The num greatest of log(weight) + Gumbel noise are a weighted draw without replacement.
+        order = np.argsort(-(np.log(weight) + rng.gumbel(size=len(possible))), kind="stable")
+        return self.groups.take(possible[order[:num]])
+
+    def store(self, batch: Batch) -> None:
+        """Keeps the informative groups that were trained on for the first time."""
+        fresh = batch.trained_P & (batch.round_P != REPLAYED)
+        useful = np.flatnonzero(fresh & batch.groups.informative_P)
+        self.put(batch.groups.take(useful), gone=batch.groups.index_P[batch.round_P != REPLAYED])
+
+
+class Replay(Source):
+    """Fills what the sources before it left free.
+
+    Args:
+        capacity: groups kept; the oldest go first.
+        max_age: generations after which a group goes.
+    """
+
+    shelf: Trained
+
+    def __init__(self, capacity: int, max_age: int):
+        self.shelf = Trained(capacity, max_age)
+
+    def fill(self, filling: Filling, host: Host) -> None:
+        """The main process's choice, on every process."""
+        drawn = self.shelf.draw(filling.missing, filling.index, self.owner.rng)
+        if len(drawn):
+            filling.replay(self.shelf.of(host.agree(as_proposed(drawn)).index_P))
+
+
+def mean_absolute_advantage(reward_PG: np.ndarray) -> np.ndarray:
+    """Of each group, (P,), scaled by its standard deviation. [[1, 0]] -> 0.5 / (0.7071 + 0.0001) = 0.707"""
+    deviation_PG = reward_PG - np.nanmean(reward_PG, axis=1, keepdims=True)
+    return np.nanmean(np.abs(deviation_PG), axis=1) / (np.nanstd(reward_PG, axis=1, ddof=1) + 1e-4)
