@@ -12,6 +12,7 @@ from rlkit.curriculum import Curriculum
 from rlkit.curriculum.estimators.neutral import Neutral
 from rlkit.curriculum.filters import keep_all
 from rlkit.curriculum.selectors import in_order
+from rlkit.curriculum.sources.rounds import Rounds
 from rlkit.hosts.trl.card import base_model, citation, is_hub_id
 
 
@@ -55,7 +56,7 @@ def test_a_model_of_the_hub_is_linked(tmp_path):
 
 
 def test_a_curriculum_of_ones_own_has_a_card_too(tmp_path):
-    mine = Curriculum(Neutral(), in_order, keep_all, name="mine")
+    mine = Curriculum(Neutral(), [Rounds(in_order, keep_all)], name="mine")
     make_trainer(tmp_path / "run", mine, max_steps=1).train()
     text = (tmp_path / "run" / "README.md").read_text()
     assert "- Curriculum: `mine`\n" in text and "Cite the curriculum" not in text
