@@ -17,7 +17,7 @@ there elicits and sharpens a procedure which the policy already holds. It does n
 
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,7 @@ LEVEL_WEIGHTS = (0.5, 9.5, 9.5, 1, 1, 2, 8, 8)
 CLEAN = (0.0,) * WIDTH
 SLIPPING = (0.0, 0.0, 0.0, 0.03, 0.12, 0.35, 0.6, 0.75)
 MAX_CLEAN_STEPS, SLIPPING_STEPS = 500, 300
+WARM_STEPS = MAX_CLEAN_STEPS + SLIPPING_STEPS
 
 EOS = "<eos>"
 ALPHABET = "0123456789+="
@@ -147,10 +148,11 @@ def _answer_nll(model: PreTrainedModel, ids_BT: torch.Tensor) -> torch.Tensor:
 # Warm start
 
 
-def warm_start(path: str | Path, seed: int = 0) -> None:
+def warm_start(path: str | Path, seed: int = 0, told: Callable[[int], None] = lambda step: None) -> None:
     """Train the tiny policy by SFT and save it with its tokenizer at `path`; under a minute on one thread.
 
     Deterministic for a seed and machine. The folder appears only when complete: cache by its existence.
+    `told` gets the number of each of the `WARM_STEPS`, some of which may be left out.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +163,7 @@ def warm_start(path: str | Path, seed: int = 0) -> None:
 
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)  # with tensors this small more threads are slower
-    _sft(model, tokenizer, np.random.default_rng(seed))
+    _sft(model, tokenizer, np.random.default_rng(seed), told)
     torch.set_num_threads(num_threads)
 
     temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
@@ -189,7 +191,12 @@ def _tiny_llama(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
-def _sft(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, rng: np.random.Generator) -> None:
+def _sft(
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    rng: np.random.Generator,
+    told: Callable[[int], None],
+) -> None:
     """Clean answers until the policy adds at every level, then answers of the slipping teacher.
 
     When addition is grasped differs by 100 steps and more between seeds, so the clean phase ends on a
@@ -201,11 +208,13 @@ def _sft(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, rng: np.ra
     for step in range(MAX_CLEAN_STEPS):
         batch = _lesson(rng, CLEAN, num_level_draws=3)
         _sft_step(model, tokenizer, optimizers, batch, lr_scale=min(1.0, (step + 1) / 50))
+        told(step + 1)
         if step % 25 == 0 and exact_success(model, tokenizer, probe).mean() > 0.85:
             break
     for step in range(SLIPPING_STEPS):
         batch = _lesson(rng, SLIPPING, num_level_draws=1)
         _sft_step(model, tokenizer, optimizers, batch, lr_scale=1 - 0.9 * step / SLIPPING_STEPS)
+        told(MAX_CLEAN_STEPS + step + 1)
 
 
 def _optimizers(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:

@@ -15,12 +15,14 @@ import os
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from rlkit.arena.compare import train
 from rlkit.arena.plan import Comparison
 from rlkit.report.curves import Curve
 from rlkit.report.figure import plot_curves
+from rlkit.settings import program
 from rlkit.settings.budget import AXES, Budget
 
 RECIPES = Path(__file__).resolve().parent
@@ -48,6 +50,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
+    program.begin()
     arguments = parse_arguments()
     comparison = Comparison(
         config=RECIPES / "configs" / "addition.yaml",
@@ -77,11 +80,14 @@ def main() -> None:
 
 def prepare(arguments: argparse.Namespace, start: Path, console: Console) -> None:
     """Makes the policy that every run starts from, and the held-out problems as a file for `rlkit eval`."""
-    from addition import make_problems, warm_start
+    from addition import WARM_STEPS, make_problems, warm_start
 
+    program.quiet_libraries()
     if not start.exists():
         console.print(f"Warm start: supervised learning of the tiny policy, about a minute -> {start}")
-        warm_start(start, arguments.warm_start_seed)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+            bar = progress.add_task("warm start", total=WARM_STEPS)
+            warm_start(start, arguments.warm_start_seed, lambda step: progress.update(bar, completed=step))
     rows = make_problems(256, seed=1, split="heldout")
     (arguments.out / "heldout.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
 
@@ -122,7 +128,7 @@ Next:
   evaluate             .venv/bin/rlkit eval {folder}/checkpoint-* --samples 8 \\
                          --benchmarks recipes/benchmarks/addition.yaml \\
                          --data addition={arguments.out}/heldout.jsonl --out {arguments.out}/eval
-  use your own model   .venv/bin/accelerate launch recipes/grpo.py \\
+  use your own model   .venv/bin/rlkit launch recipes/grpo.py \\
                          --config recipes/configs/gsm8k_qwen2.5_0.5b.yaml"""
 
 

@@ -1,8 +1,9 @@
 """GRPO with a prompt curriculum on a real model.
 
-    accelerate launch recipes/grpo.py --config recipes/configs/gsm8k_qwen2.5_0.5b.yaml
-    accelerate launch recipes/grpo.py --config ... --curriculum dapo --dataset_path my.jsonl --rewards
-    my.py:reward
+    rlkit launch recipes/grpo.py --config recipes/configs/gsm8k_qwen2.5_0.5b.yaml
+    rlkit launch recipes/grpo.py --config ... --curriculum dapo --dataset_path my.jsonl --rewards my.py:reward
+
+(`rlkit launch` is `accelerate launch` without the launcher's own messages; the latter works too.)
 
 Every field of GRPOConfig, ModelConfig and CurriculumConfig can stand in the YAML file or on the command
 line. All that can be wrong with settings, data and rewards is checked before the model loads. SIGTERM saves a
@@ -10,21 +11,20 @@ checkpoint at the step's end; `--resume auto` goes on from it. Files named by `r
 """
 
 import logging
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-# The telemetry of the libraries is off unless the user turns it on.
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-os.environ.setdefault("DO_NOT_TRACK", "1")
+from rlkit.settings import program
+
+program.begin()
 
 import yaml
 from datasets import Dataset, load_dataset
 from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_config
 
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer
+from rlkit.collect import UnfilledBatchError
 from rlkit.curriculum.presets import resolve_config
 from rlkit.evaluate.benchmarks import data_files, find_benchmark
 from rlkit.evaluate.plan import Task, make_task
@@ -37,7 +37,7 @@ from rlkit.settings.arguments import parse_arguments
 from rlkit.verify.load import load_reward
 from rlkit.verify.rewards import check_golds, check_reward
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("rlkit.recipe")
 
 
 @dataclass
@@ -106,6 +106,7 @@ def main() -> None:
     held_out, pool = rows[: recipe.num_eval], rows[recipe.num_eval :]
     tasks = load_benchmarks(recipe)
 
+    program.quiet_libraries()
     training.model_init_kwargs = {**model_arguments(model), **(training.model_init_kwargs or {})}
     trainer = CurriculumGRPOTrainer(
         model.model_name_or_path,
@@ -116,6 +117,7 @@ def main() -> None:
         peft_config=get_peft_config(model),
         curriculum=settings,
     )
+    trainer.data_name = recipe.dataset_name or recipe.dataset_path
     if tasks:
         benchmarks = BenchmarkCallback(
             trainer,
@@ -130,8 +132,8 @@ def main() -> None:
         write_config(Path(training.output_dir), recipe, training, model, curriculum)
     try:
         trainer.train(resume_from_checkpoint=resume)
-    except (NothingGradedError, SavingError) as reason:
-        raise SystemExit(f"rlkit: {reason}") from reason
+    except (NothingGradedError, SavingError, UnfilledBatchError) as reason:
+        raise SystemExit(f"rlkit: {reason}" if trainer.accelerator.is_main_process else 1) from reason
     if not trainer.preemption.stopped:
         trainer.save_model()
 

@@ -13,15 +13,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rlkit.settings import program
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+program.begin()
 
 import torch
 from addition import exact_success, make_problems, reward, warm_start
 from datasets import Dataset
 from filelock import FileLock
-from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import GRPOConfig
 
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer, build_curriculum
@@ -67,6 +69,7 @@ class HeldOutAccuracy(TrainerCallback):
 def main() -> None:
     arguments, training, settings = parse_arguments((AdditionArguments, GRPOConfig, CurriculumConfig))
     torch.set_num_threads(1)
+    program.quiet_libraries()
     start = Path(arguments.warm_start or f"runs/warm_start-{arguments.warm_start_seed}")
     start.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(start.with_name(f"{start.name}.lock")):  # runs that begin together make it once
@@ -96,7 +99,6 @@ def main() -> None:
             truth=lambda index_N: exact_success(model, tokenizer, [pool[index] for index in index_N]),
         ),
     )
-    trainer.remove_callback(PrinterCallback)
     trainer.add_callback(
         HeldOutAccuracy(
             lambda: float(exact_success(model, tokenizer, heldout).mean()),

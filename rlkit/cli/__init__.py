@@ -5,9 +5,11 @@ import typer
 from rlkit.cli.compare import compare
 from rlkit.cli.evaluate import evaluate
 from rlkit.cli.grade import grade
+from rlkit.cli.launch import launch
 from rlkit.cli.score import score
 from rlkit.cli.simulate import presets, simulate
 from rlkit.cli.tasks import tasks
+from rlkit.settings import program
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_show_locals=False)
 
@@ -24,12 +26,16 @@ app.command("eval")(evaluate)
 app.command()(tasks)
 app.command()(grade)
 app.command()(score)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(launch)
 
 
 def main() -> None:
     """Entry point: a user's mistake is one line on standard error and exit code 2, not a traceback."""
+    program.begin()
     try:
         app()
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
+        if not program.is_mistake(error, error.__traceback__):
+            raise
         typer.echo(f"rlkit: {error}", err=True)
         raise SystemExit(2) from error

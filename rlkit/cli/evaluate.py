@@ -1,9 +1,11 @@
 """`rlkit eval`: what saved models can do."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
+
+from rlkit.cli import evaluate_options as options
 
 if TYPE_CHECKING:
     from rlkit.evaluate.benchmark import Benchmark
@@ -14,59 +16,24 @@ NO_OUT = "out is missing: completions are kept there, and a killed evaluation go
 
 
 def evaluate(
-    models: Annotated[
-        list[str] | None,
-        typer.Argument(help="Checkpoints, PEFT adapters' folders, RUN/checkpoint-*, or Hub ids."),
-    ] = None,
-    benchmarks: Annotated[
-        str | None, typer.Option(help="Names and .yaml files, with commas between; or give --dataset.")
-    ] = None,
-    data: Annotated[
-        list[str] | None, typer.Option(help="NAME=FILE: a local copy of a benchmark's rows; repeatable.")
-    ] = None,
-    dataset: Annotated[
-        Path | None, typer.Option(help="Your own rows: a .jsonl, .json or .parquet file; with --reward.")
-    ] = None,
-    reward: Annotated[
-        str | None, typer.Option(help="path/to/file.py:function or package.module:function; with --dataset.")
-    ] = None,
-    prompt_column: Annotated[
-        str, typer.Option(help="With --dataset: text to ask where rows have no `prompt`.")
-    ] = "question",
-    instruction: Annotated[
-        str, typer.Option(help="With --dataset: put below the text in the user's message.")
-    ] = "",
-    samples: Annotated[int, typer.Option(help="Completions a problem; pass@k up to this k.")] = 1,
-    engine: Annotated[str, typer.Option(help="transformers or vllm, in this process.")] = "transformers",
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for completions and reports; what it holds is not sampled again."),
-    ] = None,
-    max_new_tokens: Annotated[
-        int | None,
-        typer.Option(
-            help="A longer completion is cut and counts as truncated. Default: the benchmark's, or 512."
-        ),
-    ] = None,
-    temperature: Annotated[float, typer.Option(help="0 takes the most likely token.")] = 1.0,
-    prompt: Annotated[
-        str, typer.Option(help="chat, plain (with worked examples), or auto: chat if there is a template.")
-    ] = "auto",
-    batch_size: Annotated[
-        int | None, typer.Option(help="Completions at once. Default: 32, with vLLM 2048.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first problems.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the sampling and of the intervals.")] = 0,
-    compare: Annotated[
-        tuple[Path, Path] | None,
-        typer.Option(help="Instead: is B better than A? Two models' folders, OUT/A and OUT/B."),
-    ] = None,
-    check_overlap: Annotated[
-        Path | None,
-        typer.Option(
-            help="Instead: a training file; which problems does it hold? Its texts: --prompt-column."
-        ),
-    ] = None,
+    models: options.Models = None,
+    benchmarks: options.Benchmarks = None,
+    data: options.Data = None,
+    dataset: options.DatasetFile = None,
+    reward: options.Reward = None,
+    prompt_column: options.PromptColumn = "question",
+    instruction: options.Instruction = "",
+    samples: options.Samples = 1,
+    engine: options.Engine = "transformers",
+    out: options.Out = None,
+    max_new_tokens: options.MaxNewTokens = None,
+    temperature: options.Temperature = 1.0,
+    prompt: options.PromptKind = "auto",
+    batch_size: options.BatchSize = None,
+    limit: options.Limit = None,
+    seed: options.Seed = 0,
+    compare: options.Compare = None,
+    check_overlap: options.CheckOverlap = None,
 ) -> None:
     """Sample saved models on benchmarks, or on your own rows, grade them, say how sure the numbers are."""
     from rlkit.cli import evaluated
@@ -78,14 +45,8 @@ def evaluate(
         return evaluated.check_overlap(chosen, data or [], check_overlap, prompt_column, out)
     if not models:
         raise ValueError("models is missing: name a checkpoint, an adapter's folder, or a Hub id")
-    from rlkit.evaluate.benchmarks import data_files
-
     chosen = _choose(benchmarks, dataset, reward, prompt_column, instruction, out)
-    files = data_files(data or [], [benchmark.name for benchmark in chosen])
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit ({limit}) must be at least 1")
-
-    from tempfile import TemporaryDirectory
+    files = _files(data or [], chosen, limit)
 
     from rlkit.evaluate.models import find_models
     from rlkit.evaluate.plan import Settings, make_task
@@ -100,14 +61,33 @@ def evaluate(
         seed=seed,
     )
     found = find_models(models)
-    tasks = [make_task(benchmark, files.get(benchmark.name), limit) for benchmark in chosen]
-    if out is not None:
-        _run(found, tasks, settings, out)
-        typer.echo(f"completions, summary.json and report.md in {out}")
-        evaluated.draw_checkpoints(out)
-        return
-    with TemporaryDirectory() as folder:
-        _run(found, tasks, settings, Path(folder))
+    _report(found, [make_task(each, files.get(each.name), limit) for each in chosen], settings, out)
+
+
+def _files(data: list[str], chosen: "list[Benchmark]", limit: int | None) -> "dict[str, Path]":
+    """The local copies of benchmarks' rows, by name."""
+    from rlkit.evaluate.benchmarks import data_files
+
+    files = data_files(data, [benchmark.name for benchmark in chosen])
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit ({limit}) must be at least 1")
+    return files
+
+
+def _report(models: list[str], tasks: "list[Task]", settings: "Settings", out: Path | None) -> None:
+    """Evaluates into `out`, or shows the numbers alone."""
+    from tempfile import TemporaryDirectory
+
+    from rlkit.cli import evaluated
+    from rlkit.settings import program
+
+    program.quiet_libraries()
+    if out is None:
+        with TemporaryDirectory() as folder:
+            return _run(models, tasks, settings, Path(folder))
+    _run(models, tasks, settings, out)
+    typer.echo(f"completions, summary.json and report.md in {out}")
+    evaluated.draw_checkpoints(out)
 
 
 def _run(models: list[str], tasks: "list[Task]", settings: "Settings", out: Path) -> None:

@@ -1,4 +1,5 @@
-"""Signs of collapse in a step's metrics: rules with patience, each warned of once an episode, with advice.
+"""Signs of collapse in a step's metrics: rules with patience, each warned of once an episode, with advice
+that leaves out what the run does already.
 
 The patience of the effective ratio and the share of truncated completions are the field's rules of thumb; the
 other numbers are ours. Nothing here changes a run.
@@ -6,11 +7,16 @@ other numbers are ours. Nothing here changes a run.
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from rlkit.curriculum.presets import PRESETS
+from rlkit.curriculum.presets.filtering import FILTERING
+from rlkit.curriculum.presets.predicting import PREDICTING
+from rlkit.record.episodes import Episodes
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +29,11 @@ before it can count as starved: at a true mean of 20, one or none has a probabil
 CATEGORY_SHARE = 0.05
 
 
+def _without(field: str) -> frozenset[str]:
+    """The presets that do not have this setting."""
+    return frozenset(name for name, preset in PRESETS.items() if field not in preset.numbers)
+
+
 @dataclass(frozen=True)
 class Rule:
     """An alarm where `column` is alarming in `steps` steps in a row; a step without the column is no news."""
@@ -33,6 +44,8 @@ class Rule:
     steps: int
     sign: str
     advice: str
+    others: tuple[tuple[str, frozenset[str]], ...] = ()
+    """More advice, each with what makes it idle: the presets (or "beta", a KL term) that are it already."""
 
 
 RULES = (
@@ -42,8 +55,11 @@ RULES = (
         lambda ratio: ratio < 0.05,
         20,
         "fewer than 5% of the trained groups had rewards that differ",
-        "their gradient is zero: look whether the reward works, mix in easier or harder prompts, or take a "
-        "curriculum that filters (dapo) or predicts (pcl, rlkit)",
+        "their gradient is zero: look whether the reward works, or mix in easier or harder prompts",
+        (
+            ("take a curriculum that filters (dapo)", frozenset(FILTERING) - {"uniform"}),
+            ("take one that predicts (pcl, rlkit)", frozenset(PREDICTING)),
+        ),
     ),
     Rule(
         "pool_drained",
@@ -51,7 +67,8 @@ RULES = (
         lambda forced: forced > 0,
         5,
         "the curriculum admitted fewer prompts than a batch needs, and took some of the others",
-        "the pool is drained: add prompts, or widen the rule (floor, mastered, repeat_gap)",
+        "the pool is drained: add prompts",
+        tuple((f"widen {field}", _without(field)) for field in ("floor", "mastered", "repeat_gap")),
     ),
     Rule(
         "entropy",
@@ -59,8 +76,8 @@ RULES = (
         lambda share: share < 0.1,
         20,
         f"the policy's entropy was below a tenth of the mean of the first {FIRST_STEPS} steps",
-        "it has stopped exploring: lower learning_rate, raise epsilon_high or temperature, or add a KL term "
-        "(beta)",
+        "it has stopped exploring: lower learning_rate, or raise epsilon_high or temperature",
+        (("add a KL term (beta)", frozenset({"beta"})),),
     ),
     Rule(
         "truncated",
@@ -76,8 +93,8 @@ RULES = (
         lambda number: number > 0,
         1,
         "a category of the pool was hardly rolled out",
-        "its prompts may be mastered or out of reach: look at its rewards in the ledger, or use sec, which "
-        "explores categories",
+        "its prompts may be mastered or out of reach: look at its rewards in the ledger",
+        (("use sec, which explores categories", frozenset({"sec"})),),
     ),
 )
 
@@ -87,9 +104,12 @@ class Guards:
 
     Args:
         category_counts: prompts of each category in the pool; empty where the data has no categories.
+        in_use: the preset's name, and "beta" where there is a KL term.
     """
 
-    def __init__(self, category_counts: Mapping[str, int] | None = None):
+    def __init__(self, category_counts: Mapping[str, int] | None = None, in_use: Iterable[str] = ()):
+        self._in_use = frozenset(in_use)
+        self._episodes, self._step = Episodes(), 0
         total = sum((category_counts or {}).values())
         self._share_of = {name: count / total for name, count in (category_counts or {}).items()}
         self._recent: deque[Counter[str]] = deque(maxlen=CATEGORY_STEPS)
@@ -103,6 +123,7 @@ class Guards:
 
     def observe(self, row: Mapping[str, float]) -> dict[str, float]:
         """Takes in a step's metrics. Returns `guards/<name>`, 1 while its alarm lasts."""
+        self._step += 1
         row = {**row, **self._derived(row)}
         alarms = {}
         for rule in RULES:
@@ -110,10 +131,15 @@ class Guards:
             if value is not None and not np.isnan(value):
                 self._streaks[rule.name] = before + 1 if rule.alarming(value) else 0
             streak = self._streaks[rule.name]
-            if before < rule.steps == streak:
-                logger.warning("for %d steps %s; %s", rule.steps, rule.sign, rule.advice)
+            if streak >= rule.steps and self._episodes.is_news(rule.name, self._step):
+                logger.warning("for %d steps %s; %s", rule.steps, rule.sign, self._advice(rule))
             alarms[f"guards/{rule.name}"] = float(streak >= rule.steps)
         return alarms
+
+    def _advice(self, rule: Rule) -> str:
+        return ", or ".join(
+            [rule.advice, *(advice for advice, idle in rule.others if not idle & self._in_use)]
+        )
 
     def _derived(self, row: Mapping[str, float]) -> dict[str, float]:
         """What the rules look at beside the metrics themselves."""
@@ -128,7 +154,7 @@ class Guards:
             derived["entropy_share"] = entropy / max(float(np.mean(self._first)), 1e-9)
         if len(self._recent) == CATEGORY_STEPS:
             names = starved(self._share_of, sum(self._recent, Counter()))
-            if names and not self._streaks["category_starved"]:
+            if names and self._episodes.is_news("starved names", self._step):
                 logger.warning("hardly rolled out of late: %s", ", ".join(names))
             derived["starved"] = len(names)
         return derived
@@ -139,12 +165,15 @@ class Guards:
             "streaks": dict(self._streaks),
             "first": list(self._first),
             "forced": self._forced,
+            "episodes": self._episodes.state_dict(),
+            "step": self._step,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._recent = deque(map(Counter, state["recent"]), maxlen=CATEGORY_STEPS)
         self._streaks, self._first = dict(state["streaks"]), list(state["first"])
-        self._forced = state["forced"]
+        self._forced, self._step = state["forced"], state["step"]
+        self._episodes.load_state_dict(state["episodes"])
 
 
 def starved(share_of: Mapping[str, float], counts: Mapping[str, int]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,29 @@ from trl.scripts.utils import TrlParser
 
 FOR_OTHERS = {"recipe"}
 """Keys of a YAML file that a script passes over: `rlkit compare` reads there which script the file is for."""
+
+
+RENAMED = {
+    "gradient_checkpointing": "activation_checkpointing",
+    "gradient_checkpointing_kwargs": "activation_checkpointing_kwargs",
+}
+"""Settings of transformers that have another name from 5.23 on: both names work with every version."""
+
+
+class Parser(TrlParser):
+    """TRL's, which takes a setting by the name that the installed transformers has for it."""
+
+    def current(self, name: str) -> str:
+        known = {action.dest for action in self._actions}
+        if name in RENAMED and RENAMED[name] in known:
+            return RENAMED[name]
+        former = {after: before for before, after in RENAMED.items()}
+        return former[name] if name in former and name not in known else name
+
+    def set_defaults_with_config(self, **config: Any) -> list[str]:
+        return super().set_defaults_with_config(
+            **{self.current(name): value for name, value in config.items()}
+        )
 
 
 def parse_arguments(classes: Iterable[type], words: list[str] | None = None) -> tuple[Any, ...]:
@@ -19,7 +43,9 @@ def parse_arguments(classes: Iterable[type], words: list[str] | None = None) -> 
         ValueError: a key of the file that no dataclass has (and the nearest that exists), or a number of
             generations that does not divide the generation batch (and those that do).
     """
-    parser = TrlParser(tuple(classes))  # type: ignore[arg-type]
+    parser = Parser(tuple(classes))  # type: ignore[arg-type]
+    words = sys.argv[1:] if words is None else words
+    words = [f"--{parser.current(word[2:])}" if word.startswith("--") else word for word in words]
     try:
         *parsed, unknown_in_file, unknown_words = parser.parse_args_and_config(
             words, return_remaining_strings=True, separate_remaining_strings=True

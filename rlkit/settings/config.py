@@ -236,7 +236,7 @@ class CurriculumConfig(SafetyConfig):
             "gold, which the policy never sees), columns (the others)."
         },
     )
-    gold_column: str | None = field(
+    value_gold_column: str | None = field(
         default=None, metadata={"help": "Column of the gold answers, for value_features (answer)."}
     )
     value_hidden: int | None = field(

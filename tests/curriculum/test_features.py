@@ -156,10 +156,16 @@ PLAIN = [{"prompt": f"p{row}", "gold": "" if row < 20 else None} for row in rang
 @pytest.mark.parametrize(
     ("numbers", "message"),
     [
-        ({"value_features": "text,answer"}, r"no `answer` column; it has: prompt, gold; set gold_column"),
-        ({"value_features": "answer", "gold_column": "gold"}, r"gold_column='gold' is empty in all of 40"),
         (
-            {"value_features": "text,columns", "gold_column": "gold"},
+            {"value_features": "text,answer"},
+            r"no `answer` column; it has: prompt, gold; set value_gold_column",
+        ),
+        (
+            {"value_features": "answer", "value_gold_column": "gold"},
+            r"value_gold_column='gold' is empty in all of 40",
+        ),
+        (
+            {"value_features": "text,columns", "value_gold_column": "gold"},
             "no column beside the prompt and the gold",
         ),
     ],

@@ -2,6 +2,8 @@
 
 import pytest
 
+from rlkit.curriculum.presets import PRESETS
+from rlkit.record.episodes import CALM_STEPS, Episodes
 from rlkit.record.guards import CATEGORY_STEPS, FIRST_STEPS, Guards, starved
 
 WELL = {"effective_ratio": 0.6, "admission/forced": 0.0, "entropy": 1.0, "completions/clipped_ratio": 0.1}
@@ -32,12 +34,61 @@ def test_alarm_after_its_patience_and_one_warning_an_episode(name, caplog):
     assert alarms == [0.0] * (patience - 1) + [1.0] * 8
     assert len(warnings(caplog)) == 1 and "; " in warnings(caplog)[0].getMessage()
     last = sign(patience + 6)  # running totals stay where they are
-    assert (
-        guards.observe({**WELL, "admission/forced": last.get("admission/forced", 0.0)})[f"guards/{name}"] == 0
-    )
+    calm = {**WELL, "admission/forced": last.get("admission/forced", 0.0)}
+    assert guards.observe(calm)[f"guards/{name}"] == 0
+    for _ in range(CALM_STEPS):
+        guards.observe(calm)
     for step in range(patience):
         guards.observe({**WELL, **sign(step + 100)})
     assert len(warnings(caplog)) == 2, "another episode, another warning"
+
+
+def test_an_alarm_that_flickers_for_3000_steps_is_one_warning(caplog):
+    guards, forced, alarms = healthy(), 0.0, 0
+    for step in range(3000):
+        forced += 1.0 if step % 15 < 7 else 0.0
+        alarms += guards.observe({**WELL, "admission/forced": forced})["guards/pool_drained"]
+    assert alarms == 600 and len(warnings(caplog)) == 1
+
+
+def test_what_is_news():
+    episodes = Episodes()
+    steps = [5, 6, 40, 140, 241, 242]
+    assert [step for step in steps if episodes.is_news("sign", step)] == [5, 241]
+    assert episodes.is_news("another", 242)
+    again = Episodes()
+    again.load_state_dict(episodes.state_dict())
+    assert not again.is_news("sign", 342) and again.is_news("sign", 443)
+
+
+def advice(caplog, name, in_use):
+    """The text of an alarm's warning in a run that uses these."""
+    caplog.clear()
+    guards = Guards({"a": 1, "b": 1}, in_use)
+    for _ in range(FIRST_STEPS):
+        guards.observe(WELL)
+    patience, sign = SICK[name]
+    for step in range(patience):
+        guards.observe({**WELL, **sign(step)})
+    return warnings(caplog)[0].getMessage()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_advice_never_names_the_preset_in_use(preset, caplog):
+    for name in SICK:
+        words = advice(caplog, name, {preset}).replace(",", " ").replace("(", " ").replace(")", " ").split()
+        assert preset not in words or preset == "uniform"
+
+
+def test_advice_leaves_out_what_the_run_does_already(caplog):
+    assert "filters (dapo)" in advice(caplog, "effective_ratio", {"uniform"})
+    ratio = advice(caplog, "effective_ratio", {"odf"})
+    assert "filters" not in ratio and "take one that predicts (pcl, rlkit)" in ratio
+    assert "predicts" not in advice(caplog, "effective_ratio", {"rlkit"})
+    assert "(beta)" in advice(caplog, "entropy", {"uniform"})
+    assert "(beta)" not in advice(caplog, "entropy", {"uniform", "beta"})
+    drained = advice(caplog, "pool_drained", {"retire"})
+    assert "widen mastered" in drained and "repeat_gap" not in drained
 
 
 @pytest.mark.parametrize("name", SICK)

@@ -27,7 +27,7 @@ def _value_model(config: CurriculumConfig) -> ValueModel:
     numbers: dict[str, Any] = {name.removeprefix("value_"): getattr(config, name) for name in VALUE_MODEL}
     scale = scale_of(config)
     return ValueModel(
-        gold_column=config.gold_column,
+        gold_column=config.value_gold_column,
         **numbers,
         signal_min=scale.low,
         signal_max=scale.high,

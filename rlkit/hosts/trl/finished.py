@@ -26,4 +26,6 @@ class Finished(TrainerCallback):
         budget = self.trainer.curriculum.budget
         spent = budget is not None and budget.is_spent(self.trainer.record.totals)
         if spent or state.global_step >= state.max_steps:
+            if state.is_world_process_zero:
+                print(f"rlkit: step {state.global_step} is the last of this run: nothing to do", flush=True)
             raise RunFinishedError

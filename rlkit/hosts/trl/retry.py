@@ -40,7 +40,8 @@ class Retry:
             return call(*args, **kwargs)
         except Exception as error:  # an engine or a user's rollout function: whatever it raises
             self.num_failed += 1
-            logger.warning("generation failed and is tried once more: %r", error)
+            if self.trainer.watch.is_news("generation failed"):
+                logger.warning("generation failed and is tried once more: %r", error)
             _restore(state)
             return call(*args, **kwargs)
 

@@ -23,6 +23,7 @@ from trl.trainer.utils import nanstd
 
 from rlkit.collect import collect
 from rlkit.curriculum.curriculum import Curriculum
+from rlkit.hosts.trl import card, console
 from rlkit.hosts.trl.budget_stop import BudgetStop
 from rlkit.hosts.trl.finished import Finished, RunFinishedError
 from rlkit.hosts.trl.judgements import Lessons, judgement_loss
@@ -66,6 +67,8 @@ class CurriculumGRPOTrainer(GRPOTrainer):
     Example:
         trainer = CurriculumGRPOTrainer(model, [reward], args=args, train_dataset=data, curriculum="pcl")
     """
+
+    data_name: str | None = None  # an id on the Hub or a file, for the model card
 
     def __init__(
         self,
@@ -116,6 +119,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
             stop = BudgetStop(self.record, self.curriculum.budget, self.accelerator.num_processes)
             self.callback_handler.callbacks.insert(3, stop)
         self.add_callback(self.preemption)
+        console.attach(self)
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
         """As `Trainer.train`; resuming goes on as if never stopped, also amid the steps on one generation.
@@ -153,12 +157,6 @@ class CurriculumGRPOTrainer(GRPOTrainer):
             raise
         self.record.flush()
         self.watch.check()
-        if self.preemption.stopped and self.accelerator.is_main_process:
-            print(
-                f"rlkit: stopped by SIGTERM after step {self.state.global_step}; go on with the same command "
-                'and --resume auto (in a script: trainer.train(resume_from_checkpoint="auto"))',
-                flush=True,
-            )
         return output
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -259,12 +257,9 @@ class CurriculumGRPOTrainer(GRPOTrainer):
     def _count_grading_error(self, name: str, num_rows: int, error: Exception) -> None:
         self._grading_errors += num_rows
         self.last_failure = error
-        logger.warning(
-            "reward function %s failed on %d completions, which count as unscorable: %r",
-            name,
-            num_rows,
-            error,
-        )
+        if self.watch.is_news(f"{name} failed"):
+            text = "reward function %s failed on %d completions, which count as unscorable: %r"
+            logger.warning(text, name, num_rows, error)
 
     def _log_collected(self, batch: Batch) -> None:
         """Puts the funnel and the calibration among TRL's metrics, for `report_to`, and into the record."""
@@ -280,6 +275,11 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         self.record.add(row)
         for name, value in row.items():
             self._metrics["train"][f"curriculum/{name}"].append(float(value))
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        super().create_model_card(*args, **kwargs)
+        if self.is_world_process_zero():
+            card.complete(self)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         checkpoint = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"

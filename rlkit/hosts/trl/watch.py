@@ -7,6 +7,7 @@ import numpy as np
 from transformers import TrainerCallback
 
 from rlkit.prompts.pool import PromptPool
+from rlkit.record.episodes import Episodes
 from rlkit.record.guards import Guards
 from rlkit.types import Batch
 
@@ -28,12 +29,19 @@ class Watch(TrainerCallback):
     def __init__(self, trainer: Any):
         self.trainer = trainer
         self.limit: int = trainer.curriculum.safety.max_ungraded_steps
-        self.guards = Guards(_category_counts(trainer.pool)) if trainer.curriculum.safety.guards else None
+        in_use = {trainer.curriculum.name, *(["beta"] if trainer.beta else [])}
+        guards = Guards(_category_counts(trainer.pool), in_use)
+        self.guards = guards if trainer.curriculum.safety.guards else None
         self._num_ungraded = 0
+        self._episodes = Episodes()
 
     @property
     def stopped(self) -> bool:
         return self._num_ungraded >= self.limit
+
+    def is_news(self, sign: str) -> bool:
+        """Whether a warning of this sign is to be given at this step: the last one had ended."""
+        return self._episodes.is_news(sign, self.trainer.state.global_step)
 
     def collected(self, batch: Batch) -> None:
         """Takes in a generation."""

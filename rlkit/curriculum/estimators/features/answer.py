@@ -46,14 +46,14 @@ class Answer:
         if self.column not in pool.column_names:
             raise ValueError(
                 f"value_features names answer and the data set has no `{self.column}` column; it has: "
-                f"{', '.join(pool.column_names)}; set gold_column to the one that holds the gold answers, or "
-                "leave answer out"
+                f"{', '.join(pool.column_names)}; set value_gold_column to the one that holds the gold "
+                "answers, or leave answer out"
             )
         sample = np.linspace(0, len(pool) - 1, min(len(pool), 1024)).astype(np.int64)
         if not any(gold_text(row[self.column]) for row in pool.take(sample)):
             raise ValueError(
-                f"gold_column={self.column!r} is empty in all of {len(sample)} rows looked at; name the "
-                "column that holds the gold answers, or leave answer out of value_features"
+                f"value_gold_column={self.column!r} is empty in all of {len(sample)} rows looked at; name "
+                "the column that holds the gold answers, or leave answer out of value_features"
             )
 
     def look(self, rows: list[dict[str, Any]]) -> Hashed:

@@ -1,0 +1,61 @@
+"""How a program of ours (a recipe, a command) begins: what libraries would say on their own is settled, our
+warnings stand out, and a mistake in the settings is one line.
+
+A script of your own that only imports rlkit is left as it is.
+"""
+
+import os
+import sys
+import warnings
+from types import TracebackType
+
+from rlkit.settings.voice import listen, speaks
+
+TRACEBACK = "RLKIT_TRACEBACK"
+"""Set in the environment: a mistake shows where it was noticed, too."""
+
+
+def begin() -> None:
+    """To be called before the heavy imports."""
+    for name in ("HF_HUB_DISABLE_TELEMETRY", "VLLM_NO_USAGE_STATS", "DO_NOT_TRACK"):
+        os.environ.setdefault(name, "1")  # the telemetry of the libraries is off unless the user turns it on
+    # TRL calls these by the names that transformers is about to drop, several times a run.
+    warnings.filterwarnings(
+        "ignore",
+        r"`(is_)?gradient_checkpointing(_enable|_disable)?` is deprecated",
+        FutureWarning,
+        r"transformers\.modeling_utils",
+    )
+    sys.excepthook = _tell
+    listen()
+
+
+def quiet_libraries() -> None:
+    """Before a model loads: no bars of its shards, and DeepSpeed need not look for an accelerator in vain."""
+    import torch
+    from transformers.utils import logging
+
+    if not torch.accelerator.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    logging.disable_progress_bar()
+
+
+def _tell(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if os.environ.get(TRACEBACK) or not is_mistake(error, traceback):
+        sys.__excepthook__(kind, error, traceback)
+    elif speaks():
+        print(f"rlkit: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+
+
+def is_mistake(error: BaseException, traceback: TracebackType | None) -> bool:
+    """Whether it is the user's to mend: a bad value, file or version, noticed before the training began."""
+    if isinstance(error, ImportError):
+        return error.name == "trl"
+    if not isinstance(error, ValueError | OSError):
+        return False
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_globals.get("__name__") == "transformers.trainer" and frame.f_code.co_name == "train":
+            return False
+        traceback = traceback.tb_next
+    return True
