@@ -153,6 +153,8 @@ def _probe(curriculum: Curriculum, host: Host, filling: "Filling") -> None:
     if size == 0:
         return
     proposal = host.agree(curriculum.propose_probe(host.whole(size, curriculum.group_size)))
+    if len(proposal.index_P) == 0:
+        return
     groups = host.rollout(proposal)
     start = time.perf_counter()
     reasons = curriculum.observe_probe(groups)

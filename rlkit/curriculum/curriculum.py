@@ -10,13 +10,15 @@ import numpy as np
 from rlkit.curriculum.allocation import Allocation
 from rlkit.curriculum.calibration import Calibration
 from rlkit.curriculum.candidates import CandidateStream, Recall
-from rlkit.curriculum.checks import check_parts
+from rlkit.curriculum.checks import check_admission, check_parts, check_pool, clamped_candidates
 from rlkit.curriculum.estimators import Estimator, Senses
+from rlkit.curriculum.exploration import Exploration
 from rlkit.curriculum.fallback import Fallback
 from rlkit.curriculum.filters import KEPT, REFERENCE, WAITING, Filter
 from rlkit.curriculum.probe import Probe
 from rlkit.curriculum.selectors import Selector, in_order
 from rlkit.curriculum.shelf import Replay, Shelf, Waiting
+from rlkit.curriculum.signal_range import UNCHECKED, SignalRange
 from rlkit.prompts.pool import Admission, PromptPool
 from rlkit.settings.budget import Budget
 from rlkit.settings.safety import SafetyConfig
@@ -57,6 +59,8 @@ class Curriculum:
         budget: the host ends the run when it is spent.
         safety: what the run does about faults; its `fallback_steps` count where `learned`.
         learned: the selector follows a value model, which may turn out no better than the mean.
+        exploration: prompts of each round that are taken past the rule; None for none.
+        signal_range: the declared range, and what is done where the signal leaves it; None for no range.
     """
 
     def __init__(
@@ -84,6 +88,8 @@ class Curriculum:
         budget: Budget | None = None,
         safety: SafetyConfig | None = None,
         learned: bool = False,
+        exploration: Exploration | None = None,
+        signal_range: SignalRange | None = None,
     ):
         self.estimator, self.selector, self.filter = estimator, selector, filter
         self.candidates, self.max_rounds, self.fill = candidates, max_rounds, fill
@@ -99,70 +105,55 @@ class Curriculum:
         self._rng = np.random.default_rng(seed)
         self._keep_rate = 1.0 / oversample
         self._stream = CandidateStream(admission, recall)
+        self.exploration = exploration or Exploration()
+        self.signal_range = signal_range or SignalRange(UNCHECKED, False, name)
+        self.bound = False
 
     def bind(self, pool: PromptPool, senses: Senses, num_groups: int, group_size: int = 8) -> None:
         """Takes up the pool of a run whose batches hold `num_groups` groups of `group_size` completions.
 
-        Called once, before step 0. The default size is TRL's.
+        Called once in its life, before step 0. The default size is TRL's.
 
         Raises:
-            ValueError: the pool, or what the preset admits of it, is smaller than one batch, a group is too
-                small to be screened, or the estimator lacks something that it needs.
+            ValueError: it was bound before, the pool, or what the preset admits of it, is smaller than one
+                batch, a group is too small to be screened, or the estimator lacks something that it needs.
         """
         check_parts(self, group_size)
-        self.group_size = group_size
-        if len(pool) < num_groups:
-            raise ValueError(
-                f"the pool has {len(pool)} prompts, fewer than the {num_groups} of one batch "
-                "(generation_batch_size / num_generations); add prompts or make the batch smaller"
-            )
-        if self.candidates * num_groups > len(pool):
-            clamped = len(pool) // num_groups
-            logger.warning(
-                "candidates (%d) times the %d prompts of a batch is more than the pool's %d prompts; "
-                "candidates is clamped to %d",
-                self.candidates,
-                num_groups,
-                len(pool),
-                clamped,
-            )
-            self.candidates = clamped
-        self.pool = pool
+        check_pool(self, pool, num_groups)
+        self.bound, self.group_size, self.pool = True, group_size, pool
+        self.candidates = clamped_candidates(self.candidates, num_groups, len(pool))
         self._stream.bind(pool)
+        self.exploration.bind(pool)
         if self.shelf is not None:
             self.shelf.bind(pool)
         self.estimator.bind(pool, senses)
         pool.prepare()
-        num_admissible = self._stream.num_admissible()
-        if num_admissible < num_groups:
-            raise ValueError(
-                f"curriculum={self.name!r} admits {num_admissible} of the pool's {len(pool)} prompts, fewer "
-                f"than the {num_groups} of one batch (generation_batch_size / num_generations); add prompts, "
-                "widen what it admits, or make the batch smaller"
-            )
+        check_admission(self.name, self._stream.num_admissible(), len(pool), num_groups)
 
     def propose(self, num: int, exclude: np.ndarray) -> Proposal:
         """Scores the next candidates of the stream, outside of `exclude`, and chooses `num` of them."""
         start = time.perf_counter()
         if isinstance(self.shelf, Waiting):
             exclude = np.union1d(exclude, self.shelf.index)
-        candidate_N = self._stream.draw(
-            self.candidates * num,
-            num,
-            exclude,
+        explored = self.exploration.draw(num, exclude, self._rng)
+        skipped = len(explored)
+        rest = self._stream.draw(
+            self.candidates * num - skipped,
+            num - skipped,
+            np.concatenate([exclude, explored]),
             lambda index_N: self.estimator.predict(index_N).variance_N,
             self._rng,
         )
+        candidate_N = np.concatenate([explored, rest])
+        if len(candidate_N) == 0:
+            return Proposal(candidate_N, candidate_N, Prediction.neutral(0), 0, time.perf_counter() - start)
         prediction = self.estimator.predict(candidate_N)
-        chosen = (in_order if self.fallback.active else self.selector)(prediction, num, self._rng)
+        selector = in_order if self.fallback.active else self.selector
+        by_rule = prediction.take(np.arange(skipped, len(candidate_N)))
+        chosen = np.concatenate([np.arange(skipped), skipped + selector(by_rule, num - skipped, self._rng)])
         prediction = prediction.take(chosen)
-        return Proposal(
-            candidate_N[chosen],
-            self._counts(prediction),
-            prediction,
-            len(candidate_N),
-            time.perf_counter() - start,
-        )
+        counts, seconds = self._counts(prediction), time.perf_counter() - start
+        return Proposal(candidate_N[chosen], counts, prediction, len(candidate_N), seconds)
 
     @property
     def first_count(self) -> int:
@@ -199,7 +190,8 @@ class Curriculum:
         if self.screen is not None:
             reason_P[(reason_P == KEPT) & (groups.size_P < self.group_size)] = WAITING
         taught = np.flatnonzero(reason_P != WAITING)
-        graded, prediction = groups.take(taught), proposal.prediction.take(taught)
+        graded = self.signal_range.checked(groups.take(taught), self.step)
+        prediction = proposal.prediction.take(taught)
         self.pool.observe(graded.index_P, self.step)
         self.calibration.observe(prediction, graded)
         self.estimator.observe(graded, prediction)
@@ -230,7 +222,7 @@ class Curriculum:
     def observe_probe(self, groups: Groups) -> np.ndarray:
         """Shows a probe's groups to what asked for them alone. Returns "reference" for each."""
         self.pool.observe(groups.index_P, self.step)
-        self.probe.learn(groups)  # type: ignore[union-attr]
+        self.probe.learn(self.signal_range.checked(groups, self.step))  # type: ignore[union-attr]
         return np.full(len(groups), REFERENCE, dtype=object)
 
     def round_size(self, missing: int, num_groups: int) -> int:
@@ -248,6 +240,7 @@ class Curriculum:
             **self.pool.metrics(),
             **(self.shelf.metrics() if self.shelf is not None else {}),
             **self._stream.metrics(),
+            **self.signal_range.metrics(),
             **self.calibration.metrics(),
             **self.fallback.metrics(),
             **self.estimator.metrics(),
@@ -261,6 +254,8 @@ class Curriculum:
             "step": self.step,
             "keep_rate": self._keep_rate,
             "stream": self._stream.state_dict(),
+            "exploration": self.exploration.state_dict(),
+            "signal_range": self.signal_range.state_dict(),
             "rng": self._rng.bit_generator.state,
             "pool": self.pool.state_dict(),
             "calibration": self.calibration.state_dict(),
@@ -292,6 +287,8 @@ class Curriculum:
         self.pool.load_state_dict(state["pool"], allow_changed_data)
         self.step, self._keep_rate = state["step"], state["keep_rate"]
         self._stream.load_state_dict(state["stream"])
+        self.exploration.load_state_dict(state["exploration"])
+        self.signal_range.load_state_dict(state["signal_range"])
         self._rng.bit_generator.state = state["rng"]
         self.calibration.load_state_dict(state["calibration"])
         self.fallback.load_state_dict(state["fallback"])

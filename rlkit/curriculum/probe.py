@@ -27,8 +27,12 @@ class Probe:
         return 0 if step % self.every else math.ceil(self.share * num_groups)
 
     def draw(self, num: int, pool: PromptPool, group_size: int, rng: np.random.Generator) -> Proposal:
-        """`num` prompts of the whole pool at random, or all there are. Nothing is predicted of them."""
+        """`num` prompts of the whole pool at random, or all there are, without those that cannot be used.
+
+        Nothing is predicted of them.
+        """
         start = time.perf_counter()
         index = rng.choice(len(pool), min(num, len(pool)), replace=False)
+        index = index[pool.usable(index)]
         count_P, neutral = np.full(len(index), group_size), Prediction.neutral(len(index))
         return Proposal(index, count_P, neutral, 0, time.perf_counter() - start)

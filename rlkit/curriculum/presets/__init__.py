@@ -7,12 +7,14 @@ paper's value was not found, the comment beside it says that it is ours. docs/pr
 import logging
 
 from rlkit.curriculum.curriculum import Curriculum
+from rlkit.curriculum.exploration import Exploration
 from rlkit.curriculum.presets.filtering import FILTERING
 from rlkit.curriculum.presets.history import HISTORY
 from rlkit.curriculum.presets.predicting import POLICY_HEAD, PREDICTING
-from rlkit.curriculum.presets.preset import Parts, Preset, Truth, make_allocation
+from rlkit.curriculum.presets.preset import Parts, Preset, Truth, make_allocation, scale_of
 from rlkit.curriculum.presets.static import STATIC
 from rlkit.curriculum.selectors import in_order
+from rlkit.curriculum.signal_range import SignalRange
 from rlkit.settings.budget import parse_budget
 from rlkit.settings.config import CurriculumConfig
 
@@ -22,7 +24,9 @@ logger = logging.getLogger(__name__)
 
 PRESETS: dict[str, Preset] = {**FILTERING, **STATIC, **HISTORY, **PREDICTING}
 
-PRESET_FIELDS = sorted({name for preset in PRESETS.values() for name in preset.numbers} - {"allocation"})
+OF_ALL = ("allocation", "explore_share")
+"""Fields that any preset takes."""
+PRESET_FIELDS = sorted({name for preset in PRESETS.values() for name in preset.numbers} - {*OF_ALL})
 
 
 def resolve_config(curriculum: "str | CurriculumConfig") -> CurriculumConfig:
@@ -79,11 +83,15 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
         shelf=parts.shelf,
         recall=parts.recall,
         allocation=make_allocation(config),
-        numbers={name: getattr(config, name) for name in {"allocation": None, **preset.numbers}},
+        numbers={name: getattr(config, name) for name in {*OF_ALL, *preset.numbers}},
         seed=config.curriculum_seed or 0,
         name=config.curriculum,
         signal=config.curriculum_signal,
         budget=None if config.budget is None else parse_budget(config.budget),
         safety=config,
         learned="value_backbone" in used and parts.selector is not in_order,
+        exploration=Exploration(config.explore_share or 0.0, parts.explore_admission),
+        signal_range=SignalRange(
+            scale_of(config), preset.ranged, config.curriculum, config.curriculum_signal
+        ),
     )

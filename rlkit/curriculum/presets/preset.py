@@ -33,14 +33,19 @@ class Parts:
     warmup_filter: Filter | None = None
     shelf: Shelf | None = None
     recall: Recall | None = None
+    explore_admission: Admission | None = None
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A named curriculum: its rule in one line, its source, its numbers, and how its parts are made."""
+    """A named curriculum: its rule in one line, its source, its numbers, and how its parts are made.
+
+    `ranged`: the rule counts in shares of the signal's range, so that a signal outside of it is an error.
+    """
 
     rule: str
     paper: str
+    ranged: bool
     numbers: dict[str, Any]
     parts: Callable[[CurriculumConfig, Truth | None], Parts]
 
@@ -79,3 +84,5 @@ def make_allocation(config: CurriculumConfig) -> Allocation | None:
 # DAPO's reference implementation stops after 10 generation batches, with an error; we top the batch up.
 REFILL = {"candidates": 1, "max_rounds": 10, "fill": "top_up"}
 ONE_ROUND = {"candidates": 1, "max_rounds": 1, "fill": "top_up"}
+# What brings a category back that earned nothing for a while, where the published rule gives it up: ours.
+EXPLORING = {"explore_share": 0.05}
