@@ -32,8 +32,8 @@ def with_range(config: CurriculumConfig, rewards: list[str], weights: Any) -> Cu
             f"curriculum={config.curriculum!r} counts in shares of the signal's range, and that of a total "
             f"of {len(counted)} weighted rewards ({', '.join(rewards)}) is not known: "
             "set curriculum_signal to the name of one of them, or signal_min and signal_max to the least and "
-            f"the greatest total that a row can get ({low:g} and {high:g} where it can get all of each; 0 and "
-            "1 where each row is graded by one of them, with weight 1)"
+            f"the greatest total that a row can get ({low:g} and {high:g} where it can get all of each; 0 "
+            "and 1 where each row is graded by one of them, with weight 1)"
         )
     low = config.signal_min or low
     resolved = replace(config, signal_min=low, signal_max=high if counted else low + 1.0)

@@ -1,4 +1,4 @@
-"""Guards the signal's range in a trainer: what follows from the rewards, what must be declared, what stops it."""
+"""Guards the signal's range in a trainer: what follows from the rewards, what must be declared."""
 
 import logging
 
