@@ -17,7 +17,8 @@ class Prediction:
     """What an estimator expects of prompts that it may never have seen.
 
     `mean_N` and `variance_N` are of the signal within a group; `error_N` is the standard error of `mean_N`;
-    `length_N` is of a completion, in tokens, None where the estimator does not predict it.
+    `length_N` is of a completion, as a multiple of the mean of those predicted with it, None where the
+    estimator does not predict it.
     """
 
     mean_N: np.ndarray

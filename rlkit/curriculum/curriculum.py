@@ -8,6 +8,7 @@ import numpy as np
 
 from rlkit.curriculum.calibration import Calibration
 from rlkit.curriculum.estimators import Estimator, Senses
+from rlkit.curriculum.signal_range import UNCHECKED, SignalRange
 from rlkit.curriculum.sources.rounds import Rounds
 from rlkit.curriculum.sources.shelf import Shelf
 from rlkit.curriculum.sources.source import Source
@@ -36,6 +37,7 @@ class Curriculum:
         signal: the reward function whose values the curriculum looks at; None for the weighted total.
         budget: the host ends the run when it is spent.
         safety: what the run does about faults.
+        signal_range: the declared range, and what is done where the signal leaves it; None for no range.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Curriculum:
         signal: str | None = None,
         budget: Budget | None = None,
         safety: SafetyConfig | None = None,
+        signal_range: SignalRange | None = None,
     ):
         self.estimator, self.fill = estimator, fill
         self.sources = [Rounds()] if sources is None else list(sources)
@@ -58,24 +61,31 @@ class Curriculum:
         self.calibration = Calibration()
         self.step = 0
         self.rng = np.random.default_rng(seed)
+        self.signal_range = signal_range or SignalRange(UNCHECKED, False, name)
         self._preset_numbers = numbers or {}
+        self._is_bound = False
 
     def bind(self, pool: PromptPool, senses: Senses, num_groups: int, group_size: int = 8) -> None:
         """Takes up the pool of a run whose batches hold `num_groups` groups of `group_size` completions.
 
-        Called once, before step 0. The default size is TRL's.
+        Called once in its life, before step 0. The default size is TRL's.
 
         Raises:
-            ValueError: the pool is smaller than one batch, or the estimator or a source lacks something that
-                it needs.
+            ValueError: it was bound before, the pool is smaller than one batch, or the estimator or a source
+                lacks something that it needs.
         """
-        self.group_size = group_size
+        if self._is_bound:
+            raise ValueError(
+                f"this Curriculum (curriculum={self.name!r}) was bound to a pool before, and holds what it "
+                "learned there; make another for each trainer or simulation: build_curriculum(...), or pass "
+                "the preset's name or a CurriculumConfig, of which each trainer makes its own"
+            )
         if len(pool) < num_groups:
             raise ValueError(
                 f"the pool has {len(pool)} prompts, fewer than the {num_groups} of one batch "
                 "(generation_batch_size / num_generations); add prompts or make the batch smaller"
             )
-        self.pool = pool
+        self._is_bound, self.group_size, self.pool = True, group_size, pool
         self.estimator.bind(pool, senses)
         pool.prepare()
         for source in self.sources:
@@ -92,7 +102,12 @@ class Curriculum:
         return all(source.equal_groups for source in self.sources)
 
     def learn(self, groups: Groups, prediction: Prediction) -> None:
-        """Graded groups teach the estimator, whatever becomes of them."""
+        """Graded groups teach the estimator, whatever becomes of them.
+
+        Raises:
+            ValueError: the preset depends on the signal's range, and the run's first signals leave it.
+        """
+        groups = self.signal_range.checked(groups, self.step)
         self.pool.observe(groups.index_P, self.step)
         self.calibration.observe(prediction, groups)
         self.estimator.observe(groups, prediction)
@@ -111,7 +126,8 @@ class Curriculum:
 
     def metrics(self) -> dict[str, float]:
         """Of the pool, the sources, the predictions and the estimator."""
-        metrics = {**self.pool.metrics(), **self.calibration.metrics(), **self.estimator.metrics()}
+        metrics = {**self.pool.metrics(), **self.signal_range.metrics(), **self.calibration.metrics()}
+        metrics |= self.estimator.metrics()
         for source in self.sources:
             metrics |= source.metrics()
         return metrics
@@ -124,6 +140,7 @@ class Curriculum:
             "step": self.step,
             "rng": self.rng.bit_generator.state,
             "pool": self.pool.state_dict(),
+            "signal_range": self.signal_range.state_dict(),
             "calibration": self.calibration.state_dict(),
             "estimator": self.estimator.state_dict(),
             "sources": [source.state_dict() for source in self.sources],
@@ -152,6 +169,7 @@ class Curriculum:
         self.pool.load_state_dict(state["pool"], allow_changed_data)
         self.step = state["step"]
         self.rng.bit_generator.state = state["rng"]
+        self.signal_range.load_state_dict(state["signal_range"])
         self.calibration.load_state_dict(state["calibration"])
         self.estimator.load_state_dict(state["estimator"])
         for source, own in zip(self.sources, state["sources"], strict=True):

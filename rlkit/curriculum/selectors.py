@@ -83,13 +83,12 @@ def most_gain(
     num: int,
     rng: np.random.Generator,
     headroom: float = 1.0,
-    explore_share: float = 0.0,
     group_cost: float = 1.0,
     scale: Scale | None = None,
 ) -> np.ndarray:
-    """The set of candidates with the most expected gain for its cost, but for a share in the stream's order.
+    """The set of candidates with the most expected gain for its cost.
 
-        gain = variance * (1 - mean)^headroom,   cost = group_cost * mean length + length
+        gain = variance * (1 - mean)^headroom,   cost = group_cost + length
 
     with the mean as a share of the signal's range: the variance of a group is the size of its gradient, and
     the headroom is what there is left to learn. Gains are summed over the set and divided by its summed cost
@@ -98,13 +97,8 @@ def most_gain(
     """
     mean_N = (scale or Scale()).share(prediction.mean_N)
     gain_N = prediction.variance_N * (1 - mean_N) ** headroom
-    num = min(num, len(gain_N))
-    num_explored = round(explore_share * num)
-    rest = np.arange(num_explored, len(gain_N))
-    length_N = np.ones(len(gain_N)) if prediction.length_N is None else prediction.length_N
-    cost_N = length_N + group_cost * length_N.sum() / max(len(length_N), 1)
-    best = _best_ratio(gain_N[rest], cost_N[rest], num - num_explored)
-    return np.concatenate([np.arange(num_explored), rest[best]])
+    cost_N = group_cost + (np.ones(len(gain_N)) if prediction.length_N is None else prediction.length_N)
+    return _best_ratio(gain_N, cost_N, min(num, len(gain_N)))
 
 
 def _best_ratio(gain_N: np.ndarray, cost_N: np.ndarray, num: int) -> np.ndarray:

@@ -6,7 +6,6 @@ other numbers are ours. Nothing here changes a run.
 """
 
 import logging
-from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,17 +15,13 @@ import numpy as np
 from rlkit.curriculum.presets import PRESETS
 from rlkit.curriculum.presets.filtering import FILTERING
 from rlkit.curriculum.presets.predicting import PREDICTING
+from rlkit.record.categories import CategoryWatch
 from rlkit.record.episodes import Episodes
 
 logger = logging.getLogger(__name__)
 
 FIRST_STEPS = 20
 """Steps whose mean entropy is what later entropies are compared with."""
-CATEGORY_STEPS = 50
-CATEGORY_LEAST = 20
-"""Groups that a category should have had in the last `CATEGORY_STEPS` generations by its share of the pool
-before it can count as starved: at a true mean of 20, one or none has a probability of 4e-8 (Poisson)."""
-CATEGORY_SHARE = 0.05
 
 
 def _without(field: str) -> frozenset[str]:
@@ -92,9 +87,17 @@ RULES = (
         "starved",
         lambda number: number > 0,
         1,
-        "a category of the pool was hardly rolled out",
-        "its prompts may be mastered or out of reach: look at its rewards in the ledger",
-        (("use sec, which explores categories", frozenset({"sec"})),),
+        "categories of the pool were hardly rolled out",
+        "their prompts may be mastered or out of reach, or their grader may fail: look at their rewards in "
+        "the ledger, or raise explore_share, which keeps some of every category in the batch",
+    ),
+    Rule(
+        "category_failed",
+        "failed",
+        lambda number: number > 0,
+        1,
+        "categories of the pool earned next to nothing of late, and the others go on as before",
+        "their grader, sandbox or data may have failed: look at their completions and rewards",
     ),
 )
 
@@ -110,29 +113,31 @@ class Guards:
     def __init__(self, category_counts: Mapping[str, int] | None = None, in_use: Iterable[str] = ()):
         self._in_use = frozenset(in_use)
         self._episodes, self._step = Episodes(), 0
-        total = sum((category_counts or {}).values())
-        self._share_of = {name: count / total for name, count in (category_counts or {}).items()}
-        self._recent: deque[Counter[str]] = deque(maxlen=CATEGORY_STEPS)
+        self._categories = CategoryWatch(category_counts) if category_counts else None
         self._streaks = {rule.name: 0 for rule in RULES}
         self._first: list[float] = []
         self._forced = 0.0
 
-    def rolled_out(self, categories: list[str]) -> None:
-        """Takes in the categories of a generation's groups."""
-        self._recent.append(Counter(categories))
+    def rolled_out(self, categories: list[str], signal_PG: np.ndarray) -> None:
+        """Takes in the categories of a generation's groups, and their signals."""
+        if self._categories is not None:
+            self._categories.rolled_out(categories, signal_PG)
 
     def observe(self, row: Mapping[str, float]) -> dict[str, float]:
         """Takes in a step's metrics. Returns `guards/<name>`, 1 while its alarm lasts."""
         self._step += 1
-        row = {**row, **self._derived(row)}
+        named = self._named_categories()
+        row = {**row, **self._derived(row), **{column: len(names) for column, names in named.items()}}
         alarms = {}
         for rule in RULES:
             value, before = row.get(rule.column), self._streaks[rule.name]
             if value is not None and not np.isnan(value):
                 self._streaks[rule.name] = before + 1 if rule.alarming(value) else 0
             streak = self._streaks[rule.name]
-            if streak >= rule.steps and self._episodes.is_news(rule.name, self._step):
-                logger.warning("for %d steps %s; %s", rule.steps, rule.sign, self._advice(rule))
+            of = f" ({', '.join(named[rule.column])})" if rule.column in named else ""
+            if streak >= rule.steps and self._episodes.is_news(rule.name + of, self._step):
+                advice = self._advice(rule)
+                logger.warning("for %d steps %s%s; %s", rule.steps, rule.sign, of, advice)
             alarms[f"guards/{rule.name}"] = float(streak >= rule.steps)
         return alarms
 
@@ -152,16 +157,17 @@ class Guards:
             self._first.append(entropy)
         elif entropy is not None:
             derived["entropy_share"] = entropy / max(float(np.mean(self._first)), 1e-9)
-        if len(self._recent) == CATEGORY_STEPS:
-            names = starved(self._share_of, sum(self._recent, Counter()))
-            if names and self._episodes.is_news("starved names", self._step):
-                logger.warning("hardly rolled out of late: %s", ", ".join(names))
-            derived["starved"] = len(names)
         return derived
+
+    def _named_categories(self) -> dict[str, list[str]]:
+        if self._categories is None:
+            return {}
+        starved = self._categories.starved()
+        return {"failed": self._categories.failed(), **({} if starved is None else {"starved": starved})}
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "recent": [dict(counts) for counts in self._recent],
+            "categories": None if self._categories is None else self._categories.state_dict(),
             "streaks": dict(self._streaks),
             "first": list(self._first),
             "forced": self._forced,
@@ -170,21 +176,8 @@ class Guards:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._recent = deque(map(Counter, state["recent"]), maxlen=CATEGORY_STEPS)
+        if self._categories is not None and state["categories"] is not None:
+            self._categories.load_state_dict(state["categories"])
         self._streaks, self._first = dict(state["streaks"]), list(state["first"])
         self._forced, self._step = state["forced"], state["step"]
         self._episodes.load_state_dict(state["episodes"])
-
-
-def starved(share_of: Mapping[str, float], counts: Mapping[str, int]) -> list[str]:
-    """Categories with a twentieth or less of the groups that their share of the pool would have given them.
-
-    starved({"a": 0.5, "b": 0.5}, {"a": 99, "b": 1}) -> ["b"]
-    """
-    total = sum(counts.values())
-    expected = {name: share * total for name, share in share_of.items()}
-    return [
-        name
-        for name, number in expected.items()
-        if number >= CATEGORY_LEAST and counts.get(name, 0) <= CATEGORY_SHARE * number
-    ]

@@ -23,7 +23,10 @@ class CurriculumConfig(SafetyConfig):
     signal_min: float = field(default=0.0, metadata={"help": "The signal's least value."})
     signal_max: float | None = field(
         default=None,
-        metadata={"help": "The signal's greatest value. Default: 1, or the sum of weights for the total."},
+        metadata={
+            "help": "The signal's greatest value. Default: 1, or the weight of a single reward; for a total "
+            "of several, presets that count in shares of the range need it."
+        },
     )
     candidates: int | None = field(
         default=None, metadata={"help": "Candidates scored for each prompt rolled out (k)."}
@@ -212,7 +215,10 @@ class CurriculumConfig(SafetyConfig):
     )
     explore_share: float | None = field(
         default=None,
-        metadata={"help": "Share of a batch that rlkit takes in the stream's order (0.25: ours)."},
+        metadata={
+            "help": "Share of each round's prompts that are taken in the stream's order, past the preset's "
+            "rule; 0 is the rule alone (rlkit 0.25, mopps 0.1, pcl and vcrl 0.05: ours)."
+        },
     )
     repeat_gap: int | None = field(
         default=None,

@@ -187,7 +187,7 @@ def test_metrics_cover_pool_calibration_and_estimator():
     for _ in range(2):
         step(curriculum, host)
     families = {name.split("/")[0] for name in curriculum.metrics()}
-    assert families == {"pool", "calibration", "guards", "value_model"}
+    assert families == {"pool", "signal", "calibration", "guards", "value_model"}
     assert {"calibration/brier", "calibration/spearman", "calibration/explained_variance"} <= set(
         curriculum.metrics()
     )
@@ -362,3 +362,9 @@ def test_a_filter_without_refill_shrinks_the_batch(name):
     batch = step(curriculum, host)
     assert (batch.num_rounds, batch.fill, len(batch.groups)) == (1, "shrink", GROUPS)
     np.testing.assert_array_equal(batch.trained_P, batch.groups.informative_P)
+
+
+def test_a_curriculum_is_bound_once():
+    curriculum = bound("mopps", host_of())
+    with pytest.raises(ValueError, match=r"was bound to a pool before.*make another.*build_curriculum"):
+        curriculum.bind(pool_of(range(200)), host_of(), GROUPS)

@@ -1,10 +1,11 @@
 """Guards the guards: each alarm after its patience, once an episode, and the same after a resume."""
 
+import numpy as np
 import pytest
 
 from rlkit.curriculum.presets import PRESETS
 from rlkit.record.episodes import CALM_STEPS, Episodes
-from rlkit.record.guards import CATEGORY_STEPS, FIRST_STEPS, Guards, starved
+from rlkit.record.guards import FIRST_STEPS, Guards
 
 WELL = {"effective_ratio": 0.6, "admission/forced": 0.0, "entropy": 1.0, "completions/clipped_ratio": 0.1}
 SICK = {
@@ -115,21 +116,32 @@ def test_a_healthy_bound_is_no_alarm():
     assert not any(max(guards.observe({**WELL, **bound}).values()) for _ in range(30))
 
 
+def groups(*means):
+    """A group of 8 binary signals of each mean."""
+    return np.array([np.arange(8) < round(8 * mean) for mean in means], dtype=float)
+
+
 def test_a_starved_category_is_named(caplog):
     guards = Guards({"algebra": 300, "geometry": 100, "rare": 1})
-    for step in range(CATEGORY_STEPS):
-        guards.rolled_out(["algebra"] * 4 + ["geometry"] * (step == 0))
+    for step in range(21):
+        guards.rolled_out(["algebra"] * 4 + ["geometry"] * (step == 0), groups(*[0.5] * (4 + (step == 0))))
         alarms = guards.observe(WELL)
-        assert alarms["guards/category_starved"] == float(step == CATEGORY_STEPS - 1)
-    assert "geometry" in caplog.text and "rare" not in caplog.text
+        # Geometry is due a quarter of the groups: of 81 groups 20.25, of which it had one.
+        assert alarms["guards/category_starved"] == float(step >= 19), step
+    assert "hardly rolled out (geometry); " in caplog.text
 
 
-def test_what_counts_as_starved():
-    share = {"a": 0.5, "b": 0.5}
-    assert starved(share, {"a": 99, "b": 1}) == ["b"]
-    assert starved(share, {"a": 98, "b": 3}) == []  # 3 of 50.5 expected is above a twentieth
-    assert starved(share, {"a": 38}) == []  # 19 expected: too few to tell
-    assert starved({}, {}) == []
+def test_a_failed_category_is_named_as_soon_as_it_is_certain(caplog):
+    guards = Guards({"algebra": 1, "geometry": 1})
+    alarms = []
+    for step in range(30):
+        earned = 0.0 if 10 <= step < 20 else 0.5
+        guards.rolled_out(["algebra", "geometry"] * 2, groups(0.5, earned, 0.5, earned))
+        alarms.append(guards.observe(WELL)["guards/category_failed"])
+    # 8 groups of 8 should have had 32 successes, and had none.
+    assert alarms.index(1.0) == 13 and alarms[19] == 1.0 and alarms[-1] == 0.0
+    assert len(warnings(caplog)) == 1
+    assert "earned next to nothing of late, and the others go on as before (geometry); " in caplog.text
 
 
 def test_a_restored_guard_goes_on_where_it_was():
@@ -142,11 +154,11 @@ def test_a_restored_guard_goes_on_where_it_was():
             other = Guards({"a": 1, "b": 1})
             other.load_state_dict(one.state_dict())
             one = other
-        one.rolled_out(["a"] * 2)
+        one.rolled_out(["a"] * 2, groups(0.5, 0.25))
         history.append(one.observe(row))
     straight = Guards({"a": 1, "b": 1})
     expected = []
     for row in rows:
-        straight.rolled_out(["a"] * 2)
+        straight.rolled_out(["a"] * 2, groups(0.5, 0.25))
         expected.append(straight.observe(row))
     assert history == expected and expected[-1]["guards/entropy"] == 1.0

@@ -67,9 +67,9 @@ class Fused:
         posterior = self.scale.prediction(
             a_N / total_N, expected_N * dispersion_N, np.sqrt(expected_N / total_N)
         )
-        return Prediction(
-            posterior.mean_N, posterior.variance_N, posterior.error_N, self._lengths.predict(index_N)
-        )
+        tokens_N = self._lengths.predict(index_N)
+        length_N = tokens_N / tokens_N.mean()
+        return Prediction(posterior.mean_N, posterior.variance_N, posterior.error_N, length_N)
 
     def observe(self, groups: Groups, prediction: Prediction) -> None:
         self._step = self.pool.step

@@ -10,8 +10,9 @@ from rlkit.curriculum.curriculum import Curriculum
 from rlkit.curriculum.presets.filtering import FILTERING
 from rlkit.curriculum.presets.history import HISTORY
 from rlkit.curriculum.presets.predicting import POLICY_HEAD, PREDICTING
-from rlkit.curriculum.presets.preset import Parts, Preset, Truth
+from rlkit.curriculum.presets.preset import Parts, Preset, Truth, scale_of
 from rlkit.curriculum.presets.static import STATIC
+from rlkit.curriculum.signal_range import SignalRange
 from rlkit.settings.budget import parse_budget
 from rlkit.settings.config import CurriculumConfig
 
@@ -21,7 +22,9 @@ logger = logging.getLogger(__name__)
 
 PRESETS: dict[str, Preset] = {**FILTERING, **STATIC, **HISTORY, **PREDICTING}
 
-PRESET_FIELDS = sorted({name for preset in PRESETS.values() for name in preset.numbers} - {"allocation"})
+OF_ALL = ("allocation", "explore_share")
+"""Fields that any preset takes."""
+PRESET_FIELDS = sorted({name for preset in PRESETS.values() for name in preset.numbers} - {*OF_ALL})
 
 
 def resolve_config(curriculum: "str | CurriculumConfig") -> CurriculumConfig:
@@ -55,9 +58,9 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
     if unused:
         logger.warning("curriculum=%r does not use %s; it is ignored", config.curriculum, ", ".join(unused))
     if "value_backbone" in preset.numbers:
-        of_others = POLICY_HEAD if config.value_backbone in ("linear", "text") else {}
+        of_others = list(POLICY_HEAD) if config.value_backbone in ("linear", "text") else []
         if config.value_backbone != "text":
-            of_others = {*of_others, "value_features"}
+            of_others.append("value_features")
         idle = [name for name in of_others if getattr(config, name) != preset.numbers[name]]
         if idle:
             logger.warning(
@@ -68,10 +71,13 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
         parts.estimator,
         parts.sources,
         fill=config.fill,  # type: ignore[arg-type]
-        numbers={name: getattr(config, name) for name in {"allocation": None, **preset.numbers}},
+        numbers={name: getattr(config, name) for name in {*OF_ALL, *preset.numbers}},
         seed=config.curriculum_seed or 0,
         name=config.curriculum,
         signal=config.curriculum_signal,
         budget=None if config.budget is None else parse_budget(config.budget),
         safety=config,
+        signal_range=SignalRange(
+            scale_of(config), preset.ranged, config.curriculum, config.curriculum_signal
+        ),
     )

@@ -17,6 +17,7 @@ HISTORY: dict[str, Preset] = {
     "greso": Preset(
         rule="skip a prompt with 1 - p^z after z groups in a row without variance; then as dapo",
         paper="GRESO (arXiv 2506.02177)",
+        ranged=True,
         # All from the released code; oversample is its first 384 prompts for 256 trained.
         numbers={
             **REFILL,
@@ -42,8 +43,16 @@ HISTORY: dict[str, Preset] = {
     "mopps": Preset(
         rule="Beta posterior of each prompt; of 16 candidates a place, those whose draw is nearest 0.5",
         paper="MoPPS (arXiv 2507.04632)",
+        ranged=True,
         # The released code's for MATH; its Countdown and Geo3k scripts have decay 0.5.
-        numbers={**ONE_ROUND, "candidates": 16, "target": 0.5, "prior": 1.0, "decay": 1.0},
+        numbers={
+            **ONE_ROUND,
+            "candidates": 16,
+            "target": 0.5,
+            "prior": 1.0,
+            "decay": 1.0,
+            "explore_share": 0.1,
+        },
         parts=lambda config, truth: of_rounds(
             config,
             Posterior(scale=scale_of(config), **picked(config, "prior", "decay")),
@@ -53,6 +62,7 @@ HISTORY: dict[str, Preset] = {
     "adarft": Preset(
         rule="take prompts nearest to a target difficulty, which rises as the mean signal exceeds 0.5",
         paper="AdaRFT (arXiv 2504.05520)",
+        ranged=True,
         # The released code's, but for candidates: it ranks the whole pool, ours ranks 16 a place.
         numbers={
             **ONE_ROUND,
@@ -76,6 +86,7 @@ HISTORY: dict[str, Preset] = {
     "sec": Preset(
         rule="draw categories by softmax(Q / temperature), Q a running mean of their absolute advantages",
         paper="SEC (arXiv 2505.14970)",
+        ranged=False,
         # From memory: a learning rate (1 - decay) of about 0.5, temperatures of 0.2 to 1; 0.2 is our choice.
         numbers={**ONE_ROUND, "decay": 0.5, "category_temperature": 0.2},
         parts=lambda config, truth: admitting(
@@ -85,6 +96,7 @@ HISTORY: dict[str, Preset] = {
     "stat_sel": Preset(
         rule="draw categories in proportion to the policy's measured failures in them",
         paper="after STAT-Sel (He et al., arXiv 2510.10023), without its teacher and process reward model",
+        ranged=True,
         # 0.85 is the paper's tau_1, there of a process reward; the decay is ours.
         numbers={**ONE_ROUND, "unsolved": 0.85, "decay": 0.99},
         parts=lambda config, truth: admitting(
@@ -94,6 +106,7 @@ HISTORY: dict[str, Preset] = {
     "pools": Preset(
         rule="hard, normal and easy prompts by their latest group, with a weight for each pool",
         paper="prime-rl's DifficultyPoolSampler (PrimeIntellect-ai/prime-rl)",
+        ranged=True,
         # Bounds and weights are prime-rl's; the floor is ours, and matters where a weight is set below it.
         numbers={
             **ONE_ROUND,
@@ -114,6 +127,7 @@ HISTORY: dict[str, Preset] = {
     "retire": Preset(
         rule="retire prompts with a mean of 0.9 or more over all their groups; drop groups without variance",
         paper="ScaleRL's no-positive-resampling (arXiv 2510.13786)",
+        ranged=True,
         # 0.9 is the paper's; the floor, which looks at retired prompts again, is ours (the paper's is 0).
         numbers={**ONE_ROUND, "fill": "shrink", "mastered": 0.9, "decay": 1.0, "floor": 0.05},
         parts=lambda config, truth: admitting(
@@ -125,6 +139,7 @@ HISTORY: dict[str, Preset] = {
     "knapsack": Preset(
         rule="uniform prompts; the batch's completions go where they add the most expected gradient value",
         paper="Knapsack RL (arXiv 2509.25849)",
+        ranged=True,
         # The paper takes the success rate of the epoch before; the prior of a half success is ours.
         numbers={**ONE_ROUND, "allocation": "knapsack", "prior": 0.5, "decay": 0.0},
         parts=lambda config, truth: of_rounds(

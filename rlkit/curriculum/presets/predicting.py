@@ -9,6 +9,7 @@ from rlkit.curriculum.estimators.oracle import Oracle
 from rlkit.curriculum.estimators.self_judgement import SelfJudgement
 from rlkit.curriculum.estimators.value_model import ValueModel
 from rlkit.curriculum.presets.preset import (
+    EXPLORING,
     ONE_ROUND,
     Parts,
     Preset,
@@ -52,11 +53,10 @@ def _dots(config: CurriculumConfig) -> Parts:
 
 def _fused(config: CurriculumConfig) -> Parts:
     estimator = Fused(_value_model(config), scale=scale_of(config), **picked(config, "decay", "repeat_gap"))
-    selector = partial(
-        most_gain, scale=scale_of(config), **picked(config, "headroom", "explore_share", "group_cost")
-    )
-    admission = estimator.admission if config.repeat_gap else None
-    return of_rounds(config, estimator, selector, admission=admission, fallback_steps=config.fallback_steps)
+    selector = partial(most_gain, scale=scale_of(config), **picked(config, "headroom", "group_cost"))
+    gap = estimator.admission if config.repeat_gap else None
+    numbers = {**numbers_of_rounds(config, explore_admission=gap), "fallback_steps": config.fallback_steps}
+    return Parts(estimator, (Rounds(selector, admission=gap, **numbers),))
 
 
 # The paper's head and its learning rate were not found: these are ours, from the addition task (LOG.md).
@@ -71,7 +71,8 @@ PREDICTING: dict[str, Preset] = {
     "pcl": Preset(
         rule="a value model learned online predicts each mean; take the m of k*m candidates nearest 0.5",
         paper="Prompt Curriculum Learning (Gao et al., arXiv 2510.01135)",
-        numbers={**ONE_ROUND, "candidates": 4, "target": 0.5, **VALUE_MODEL},
+        ranged=True,
+        numbers={**ONE_ROUND, "candidates": 4, "target": 0.5, **VALUE_MODEL, **EXPLORING},
         parts=lambda config, truth: of_rounds(
             config,
             _value_model(config),
@@ -82,6 +83,7 @@ PREDICTING: dict[str, Preset] = {
     "metis": Preset(
         rule="the policy judges each variance, and learns to; take the m of k*m candidates with the most",
         paper="METIS (Zheng et al., arXiv 2605.11235)",
+        ranged=True,
         # Memory and weight at second hand; candidates (its multiplier was not found) and length are ours.
         numbers={
             **ONE_ROUND,
@@ -103,12 +105,14 @@ PREDICTING: dict[str, Preset] = {
     "vip": Preset(
         rule="uniform prompts; the batch's completions go where they lower the gradient's variance most",
         paper="VIP (arXiv 2602.01601)",
+        ranged=True,
         numbers={**ONE_ROUND, "allocation": "vip", **VALUE_MODEL},
         parts=lambda config, truth: of_rounds(config, _value_model(config)),
     ),
     "dots": Preset(
         rule="ask random references rolled out every 2 steps; draw prompts by softmax(-|mean - 0.5| / 0.001)",
         paper="DOTS (arXiv 2506.05316), without its rollout replay",
+        ranged=True,
         # References, steps, target and temperature are the released code's; candidates and the head are ours.
         numbers={
             **ONE_ROUND,
@@ -127,6 +131,7 @@ PREDICTING: dict[str, Preset] = {
     "oracle": Preset(
         rule="as pcl, but with the true success rates: the limit of what choosing can gain",
         paper="ours",
+        ranged=False,
         numbers={**ONE_ROUND, "candidates": 4, "target": 0.5},
         # The target is a share already, as the truth.
         parts=lambda config, truth: of_rounds(
@@ -137,6 +142,7 @@ PREDICTING: dict[str, Preset] = {
         rule="a value model as the prior of each prompt's discounted Beta posterior; take the set with the "
         "most variance * (1 - mean) a token",
         paper="ours",
+        ranged=True,
         # Ours: chosen on the addition task's warm starts 0 to 2 (LOG.md); group_cost is a guess.
         numbers={
             **ONE_ROUND,

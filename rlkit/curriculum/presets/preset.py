@@ -12,8 +12,10 @@ from rlkit.curriculum.estimators import Estimator
 from rlkit.curriculum.filters import Filter, keep_all
 from rlkit.curriculum.scale import Scale
 from rlkit.curriculum.selectors import Selector, in_order
+from rlkit.curriculum.sources.exploration import Exploration
 from rlkit.curriculum.sources.rounds import Rounds
 from rlkit.curriculum.sources.source import Source
+from rlkit.prompts.pool import Admission
 from rlkit.settings.config import CurriculumConfig
 
 Truth = Callable[[np.ndarray], np.ndarray]
@@ -29,10 +31,14 @@ class Parts:
 
 @dataclass(frozen=True)
 class Preset:
-    """A named curriculum: its rule in one line, its source, its numbers, and how its parts are made."""
+    """A named curriculum: its rule in one line, its source, its numbers, and how its parts are made.
+
+    `ranged`: the rule counts in shares of the signal's range, so that a signal outside of it is an error.
+    """
 
     rule: str
     paper: str
+    ranged: bool
     numbers: dict[str, Any]
     parts: Callable[[CurriculumConfig, Truth | None], Parts]
 
@@ -61,9 +67,17 @@ def admitting(
     return of_rounds(config, estimator, in_order, filter, admission=estimator.admission, **rounds)
 
 
-def numbers_of_rounds(config: CurriculumConfig) -> dict[str, Any]:
-    """The settings that any preset's rounds have."""
-    return {**picked(config, "candidates", "max_rounds"), "allocation": make_allocation(config)}
+def numbers_of_rounds(config: CurriculumConfig, explore_admission: Admission | None = None) -> dict[str, Any]:
+    """The settings that any preset's rounds have.
+
+    Args:
+        explore_admission: of the explored prompts too; None admits all.
+    """
+    return {
+        **picked(config, "candidates", "max_rounds"),
+        "allocation": make_allocation(config),
+        "exploration": Exploration(config.explore_share or 0.0, explore_admission),
+    }
 
 
 def picked(config: CurriculumConfig, *names: str, **renamed: str) -> dict[str, Any]:
@@ -89,3 +103,5 @@ def make_allocation(config: CurriculumConfig) -> Allocation | None:
 # DAPO's reference implementation stops after 10 generation batches, with an error; we top the batch up.
 REFILL = {"candidates": 1, "max_rounds": 10, "fill": "top_up"}
 ONE_ROUND = {"candidates": 1, "max_rounds": 1, "fill": "top_up"}
+# What brings a category back that earned nothing for a while, where the published rule gives it up: ours.
+EXPLORING = {"explore_share": 0.05}

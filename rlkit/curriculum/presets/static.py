@@ -10,6 +10,7 @@ STATIC: dict[str, Preset] = {
     "hard_examples": Preset(
         rule="train on the tenth of the pool with the least pass_rate only (or easy, medium, random)",
         paper="Hard Examples Are All You Need (Pikus et al., arXiv 2508.14094)",
+        ranged=False,
         # 10 % is the paper's budget.
         numbers={**ONE_ROUND, "subset": "hard", "subset_share": 0.1},
         parts=lambda config, truth: admitting(
@@ -24,6 +25,7 @@ STATIC: dict[str, Preset] = {
     "prefilter": Preset(
         rule="train on prompts with 0 < pass_rate < 1 only",
         paper="the baseline Pre-filter of PCL (arXiv 2510.01135)",
+        ranged=False,
         numbers=ONE_ROUND,
         parts=lambda config, truth: admitting(
             config,
@@ -33,12 +35,14 @@ STATIC: dict[str, Preset] = {
     "rif": Preset(
         rule="drop prompts that were never solved, pass_rate = 0",
         paper="RIF-RFT (Lai et al., arXiv 2507.05386), in a third party's reading",
+        ranged=False,
         numbers=ONE_ROUND,
         parts=lambda config, truth: admitting(config, Offline("rif", keep=solvable, scale=scale_of(config))),
     ),
     "easy_to_hard": Preset(
         rule="each pass over the pool goes from the greatest pass_rate to the least",
         paper="the plain order, as tested by Mordig et al. (arXiv 2603.27226); it has no constants",
+        ranged=False,
         numbers=ONE_ROUND,
         parts=lambda config, truth: of_rounds(
             config, Offline("easy_to_hard", easy_first=True, scale=scale_of(config))
@@ -47,6 +51,7 @@ STATIC: dict[str, Preset] = {
     "progressive_dropout": Preset(
         rule="retire prompts whose latest group did well; from the pass `revision_pass` on, all return",
         paper="Progressive Data Dropout (arXiv 2505.22342), carried over from image classification",
+        ranged=True,
         # 0.3 and the last of 30 epochs are the released code's, where 0.3 is a class probability.
         numbers={**ONE_ROUND, "mastered": 0.3, "decay": 0.0, "floor": 0.0, "revision_pass": 29},
         parts=lambda config, truth: admitting(

@@ -16,7 +16,7 @@ from rlkit.curriculum.filters import Filter, variance_share
 from rlkit.curriculum.sources.rounds import Rounds
 from rlkit.curriculum.sources.source import Owner
 from rlkit.prompts.pool import PromptPool
-from rlkit.types import Groups, Proposal
+from rlkit.types import Groups, Prediction, Proposal
 
 
 class Bank:
@@ -85,21 +85,23 @@ class Banked(Rounds):
         self.bank.bind(owner.pool)
         super().bind(owner, num_groups)
 
-    def draw(self, num: int, exclude: np.ndarray) -> np.ndarray:
-        if len(exclude) == 0:
-            return super().draw(num, exclude)
-        recalled = self.bank.recall(self.candidates * num, exclude)
-        rest = self.owner.pool.draw(
-            self.candidates * num - len(recalled), np.concatenate([exclude, recalled])
-        )
+    def draw(self, num: int, wanted: int, exclude: np.ndarray) -> np.ndarray:
+        if self._is_first:
+            return super().draw(num, wanted, exclude)
+        recalled = self.bank.recall(wanted, exclude)
+        rest = self.owner.pool.draw(wanted - len(recalled), np.concatenate([exclude, recalled]))
         return np.concatenate([recalled, rest])
+
+    def propose(self, num: int, exclude: np.ndarray) -> Proposal:
+        self._is_first = len(exclude) == 0
+        return super().propose(num, exclude)
 
     def judge(self, groups: Groups) -> np.ndarray:
         return self.early_filter(groups) if self.owner.step < self.early_steps else super().judge(groups)
 
-    def observe(self, groups: Groups, proposal: Proposal) -> np.ndarray:
+    def learn(self, groups: Groups, prediction: Prediction) -> None:
+        super().learn(groups, prediction)
         self.bank.observe(groups)
-        return super().observe(groups, proposal)
 
     def metrics(self) -> dict[str, float]:
         return {**super().metrics(), **self.bank.metrics()}

@@ -26,10 +26,12 @@ class Probe(Source):
         if size == 0:
             return
         proposal = host.agree(self.propose(host.whole(size, self.owner.group_size)))
+        if len(proposal.index_P) == 0:
+            return
         groups = host.rollout(proposal)
         start = time.perf_counter()
         self.owner.pool.observe(groups.index_P, self.owner.step)
-        self.learn(groups)
+        self.learn(self.owner.signal_range.checked(groups, self.owner.step))
         reasons = np.full(len(groups), REFERENCE, dtype=object)
         filling.add(proposal, groups, reasons, time.perf_counter() - start)
 
@@ -38,9 +40,13 @@ class Probe(Source):
         return 0 if step % self.every else math.ceil(self.share * num_groups)
 
     def propose(self, num: int) -> Proposal:
-        """`num` prompts of the whole pool at random, or all there are. Nothing is predicted of them."""
+        """`num` prompts of the whole pool at random, or all there are, without those that cannot be used.
+
+        Nothing is predicted of them.
+        """
         start = time.perf_counter()
         pool = self.owner.pool
         index = self.owner.rng.choice(len(pool), min(num, len(pool)), replace=False)
+        index = index[pool.usable(index)]
         count_P, neutral = np.full(len(index), self.owner.group_size), Prediction.neutral(len(index))
         return Proposal(index, count_P, neutral, 0, time.perf_counter() - start)

@@ -12,6 +12,7 @@ from rlkit.curriculum.filling import Filling
 from rlkit.curriculum.filters import KEPT, WAITING, Filter, keep_all
 from rlkit.curriculum.selectors import Selector, in_order
 from rlkit.curriculum.sources.candidates import CandidateStream
+from rlkit.curriculum.sources.exploration import Exploration
 from rlkit.curriculum.sources.fallback import Fallback
 from rlkit.curriculum.sources.source import Host, Owner, Source
 from rlkit.prompts.pool import Admission
@@ -35,6 +36,7 @@ class Rounds(Source):
         oversample: prompts that a round may roll out at most, as a multiple of the batch; the first round of
             a run does.
         allocation: how a round's completions are shared out between its prompts; None gives all alike.
+        exploration: places of each round that are taken past admission and selector; None for none.
         fallback_steps: steps in a row without skill after which the predictions do not choose; 0 for a
             selector that follows no value model.
     """
@@ -49,11 +51,13 @@ class Rounds(Source):
         admission: Admission | None = None,
         oversample: float = 1.0,
         allocation: Allocation | None = None,
+        exploration: Exploration | None = None,
         fallback_steps: int = 0,
     ):
         self.selector, self.filter = selector, filter
         self.candidates, self.max_rounds = candidates, max_rounds
         self.oversample, self.allocation = oversample, allocation
+        self.exploration = exploration or Exploration()
         self.fallback = Fallback(fallback_steps)
         self.equal_groups = allocation is None
         self._keep_rate = 1.0 / oversample
@@ -69,6 +73,7 @@ class Rounds(Source):
                 "later steps; set both to 1 where it keeps none, or allocation=equal"
             )
         self._stream.bind(owner.pool)
+        self.exploration.bind(owner.pool)
         if self.candidates * num_groups > len(owner.pool):
             clamped = len(owner.pool) // num_groups
             logger.warning(
@@ -113,12 +118,16 @@ class Rounds(Source):
         """
         reason_P = self.judge(groups)
         whole = np.flatnonzero(reason_P != WAITING)
-        self.owner.learn(groups.take(whole), proposal.prediction.take(whole))
+        self.learn(groups.take(whole), proposal.prediction.take(whole))
         # A round without candidates was screened in an earlier step, where it counted.
         if proposal.num_candidates and len(groups):
             passed = float(np.isin(reason_P, (KEPT, WAITING)).mean())
             self._keep_rate = KEEP_RATE_MEMORY * self._keep_rate + (1 - KEEP_RATE_MEMORY) * passed
         return reason_P
+
+    def learn(self, groups: Groups, prediction: Prediction) -> None:
+        """What whole groups teach."""
+        self.owner.learn(groups, prediction)
 
     def judge(self, groups: Groups) -> np.ndarray:
         """What the filter says of each group."""
@@ -127,21 +136,28 @@ class Rounds(Source):
     def propose(self, num: int, exclude: np.ndarray) -> Proposal:
         """Scores the next candidates of the stream, outside of `exclude`, and chooses `num` of them."""
         start = time.perf_counter()
-        candidate_N = self.draw(num, exclude)
+        explored = self.exploration.draw(num, exclude, self.owner.rng)
+        skipped = len(explored)
+        rest = self.draw(num - skipped, self.candidates * num - skipped, np.concatenate([exclude, explored]))
+        candidate_N = np.concatenate([explored, rest])
+        if len(candidate_N) == 0:
+            return Proposal(candidate_N, candidate_N, Prediction.neutral(0), 0, time.perf_counter() - start)
         prediction = self.owner.estimator.predict(candidate_N)
         selector = in_order if self.fallback.active else self.selector
-        chosen = selector(prediction, num, self.owner.rng)
+        by_rule = prediction.take(np.arange(skipped, len(candidate_N)))
+        ruled = skipped + selector(by_rule, num - skipped, self.owner.rng)
+        chosen = np.concatenate([np.arange(skipped), ruled])
         prediction = prediction.take(chosen)
         count_P, seconds = self._counts(prediction), time.perf_counter() - start
         return Proposal(candidate_N[chosen], count_P, prediction, len(candidate_N), seconds)
 
-    def draw(self, num: int, exclude: np.ndarray) -> np.ndarray:
-        """The candidates of a round of `num` prompts."""
+    def draw(self, num: int, wanted: int, exclude: np.ndarray) -> np.ndarray:
+        """`wanted` candidates for `num` places of a round."""
 
         def variance(index_N: np.ndarray) -> np.ndarray:
             return self.owner.estimator.predict(index_N).variance_N
 
-        return self._stream.draw(self.candidates * num, num, exclude, variance, self.owner.rng)
+        return self._stream.draw(wanted, num, exclude, variance, self.owner.rng)
 
     @property
     def first_count(self) -> int:
@@ -174,6 +190,7 @@ class Rounds(Source):
             **super().state_dict(),
             "keep_rate": self._keep_rate,
             "stream": self._stream.state_dict(),
+            "exploration": self.exploration.state_dict(),
             "fallback": self.fallback.state_dict(),
         }
 
@@ -181,4 +198,5 @@ class Rounds(Source):
         super().load_state_dict(state)
         self._keep_rate = state["keep_rate"]
         self._stream.load_state_dict(state["stream"])
+        self.exploration.load_state_dict(state["exploration"])
         self.fallback.load_state_dict(state["fallback"])

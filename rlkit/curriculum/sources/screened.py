@@ -88,8 +88,8 @@ class Screened(Rounds):
         reason_P[(reason_P == KEPT) & (groups.size_P < self.owner.group_size)] = WAITING
         return reason_P
 
-    def draw(self, num: int, exclude: np.ndarray) -> np.ndarray:
-        return super().draw(num, np.union1d(exclude, self.shelf.index))
+    def propose(self, num: int, exclude: np.ndarray) -> Proposal:
+        return super().propose(num, np.union1d(exclude, self.shelf.index))
 
     def complete(self, batch: Batch, host: Host) -> Batch:
         """Groups that only fill the batch up get the rest of their completions too.

@@ -10,6 +10,7 @@ from trl.trainer.grpo_config import GRPOConfig
 
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.curriculum.presets import build_curriculum, resolve_config
+from rlkit.hosts.trl.declared_range import own_rewards, with_range
 from rlkit.prompts.pool import PromptPool
 from rlkit.settings.config import CurriculumConfig
 from rlkit.verify.rewards import guard, reward_name
@@ -36,23 +37,20 @@ def guarded_rewards(reward_funcs: Any, on_error: OnError, timeout: float | None)
 
 
 def as_curriculum(
-    curriculum: "str | CurriculumConfig | Curriculum", reward_funcs: list[Any], args: GRPOConfig
+    curriculum: "str | CurriculumConfig | Curriculum",
+    reward_funcs: list[Any],
+    args: GRPOConfig,
+    environment_factory: Any = None,
 ) -> tuple[Curriculum, bool]:
-    """The curriculum, and whether a checkpoint of other data may be resumed.
-
-    The signal's range follows from the reward weights where it was not given: each function is taken to give
-    0 to 1.
-    """
+    """The curriculum, and whether a checkpoint of other data may be resumed."""
     if isinstance(curriculum, Curriculum):
         return curriculum, False
     config = resolve_config(curriculum)
     if config.curriculum_seed is None:
         config = replace(config, curriculum_seed=args.seed)
-    if config.signal_max is None:
-        weights = args.reward_weights or [1.0] * max(len(reward_funcs), 1)
-        total = sum(weight for weight in weights if weight > 0) or 1.0
-        config = replace(config, signal_max=1.0 if config.curriculum_signal else total)
-    return build_curriculum(config), config.allow_changed_data
+    functions = [function for function in reward_funcs if isinstance(function, str) or callable(function)]
+    rewards = [*reward_names(functions), *own_rewards(environment_factory)]
+    return build_curriculum(with_range(config, rewards, args.reward_weights)), config.allow_changed_data
 
 
 def check_curriculum(curriculum: Curriculum, pool: PromptPool, args: GRPOConfig) -> None:

@@ -84,7 +84,9 @@ class CurriculumGRPOTrainer(GRPOTrainer):
             name = model if isinstance(model, str) else model.config._name_or_path
             args = GRPOConfig(f"{name.split('/')[-1]}-GRPO")
         functions = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
-        self.curriculum, self.allow_changed_data = as_curriculum(curriculum, functions, args)
+        self.curriculum, self.allow_changed_data = as_curriculum(
+            curriculum, functions, args, kwargs.get("environment_factory")
+        )
         reward_funcs = guarded_rewards(
             reward_funcs, self._count_grading_error, self.curriculum.safety.reward_timeout
         )

@@ -50,7 +50,7 @@ class Watch(TrainerCallback):
             self._num_ungraded = self._num_ungraded + 1 if np.isnan(rewards).all() else 0
         if self.guards is not None and "category" in self.trainer.pool.column_names:
             rows = self.trainer.pool.take(batch.groups.index_P)
-            self.guards.rolled_out([str(row["category"]) for row in rows])
+            self.guards.rolled_out([str(row["category"]) for row in rows], batch.groups.signal_PG)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         trainer = self.trainer
