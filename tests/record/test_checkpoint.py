@@ -121,7 +121,7 @@ def test_another_format_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "VERSION", 999)
     save_state(tmp_path, "curriculum", {})
     monkeypatch.undo()
-    with pytest.raises(ValueError, match=r"has format 999, this rlkit reads 4; resume with the version"):
+    with pytest.raises(ValueError, match=r"has format 999, this rlkit reads 5; resume with the version"):
         load_state(tmp_path, "curriculum")
 
 
