@@ -1,9 +1,14 @@
 """Guards what the recipe shows: every line of a real launch, and a mistake as one line under the launcher."""
 
+import fcntl
 import os
+import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -42,6 +47,39 @@ def test_every_line_of_a_launch_is_ours(tmp_path, model_path, data_path):  # noq
     ]
     (warning,) = done.stderr.splitlines()  # of the eight rows of data
     assert warning.startswith("rlkit: warning: candidates (4) times the 4 prompts of a batch")
+
+
+@pytest.mark.slow
+def test_on_a_terminal_the_lines_stand_above_the_bar(tmp_path, model_path, data_path):  # noqa: F811
+    data = {"dataset_path": str(data_path), "model_name_or_path": str(model_path)}
+    config = on_cpu(tmp_path, **data, eval_strategy="no", eval_on_start=False, curriculum="uniform")
+    reader, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 40, 110, 0, 0))
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(REPOSITORY)}
+    words = [sys.executable, GRPO, "--config", str(config)]
+    process = subprocess.Popen(words, stdout=terminal, stderr=terminal, env=environment)
+    os.close(terminal)
+    shown = b""
+    with suppress(OSError):  # the end of a terminal whose programs have gone
+        while part := os.read(reader, 4096):
+            shown += part
+    os.close(reader)
+    assert process.wait() == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    # What remains of each line once the cursor has gone back to its start: the bar is wiped before a text.
+    lines = [part for line in text.split("\n") for part in line.split("\r") if part.strip()]
+    assert any("2/2 [" in line for line in lines), "the bar"
+    ours = [line for line in lines if "%|" not in line]
+    assert [line.split()[0] for line in ours] == [
+        "rlkit:",
+        "step",
+        "step",
+        "rlkit:",
+        "look",
+        "evaluate",
+        "go",
+    ]
+    assert not any("%|" in line and ("rlkit" in line or "reward" in line) for line in lines)
 
 
 def test_a_mistake_is_one_line_under_the_launcher(tmp_path):

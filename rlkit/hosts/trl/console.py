@@ -25,6 +25,12 @@ def attach(trainer: Any) -> None:
     trainer.add_callback(RunLines(trainer))
 
 
+def say(text: str) -> None:
+    """Prints it above the bar."""
+    with tqdm.external_write_mode():
+        print(text, flush=True)
+
+
 class StepLines(ProgressCallback):
     """The bar, on a terminal, and what the step was like, in one line."""
 
@@ -53,8 +59,7 @@ class StepLines(ProgressCallback):
         else:  # the totals, which the summary tells
             return
         width = len(str(state.max_steps))
-        with tqdm.external_write_mode():
-            print("  ".join([f"step {state.global_step:{width}d}/{state.max_steps}", *words]), flush=True)
+        say("  ".join([f"step {state.global_step:{width}d}/{state.max_steps}", *words]))
 
     def _step_words(self, state: Any, logs: dict[str, Any]) -> list[str]:
         step, seconds = self._before
@@ -97,7 +102,7 @@ class RunLines(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._started = time.perf_counter()
         if state.is_world_process_zero:
-            print(start_line(self.trainer), flush=True)
+            say(start_line(self.trainer))
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         trainer = self.trainer
@@ -105,13 +110,12 @@ class RunLines(TrainerCallback):
         if not state.is_world_process_zero or trainer.watch.stopped:  # which its error tells
             return
         if trainer.preemption.stopped:
-            print(
+            say(
                 f"rlkit: stopped by SIGTERM after step {state.global_step}; go on with the same command and "
-                '--resume auto (in a script: trainer.train(resume_from_checkpoint="auto"))',
-                flush=True,
+                '--resume auto (in a script: trainer.train(resume_from_checkpoint="auto"))'
             )
         else:
-            print(summary(trainer, time.perf_counter() - self._started), flush=True)
+            say(summary(trainer, time.perf_counter() - self._started))
 
 
 def start_line(trainer: Any) -> str:
