@@ -30,6 +30,7 @@ _SENTENCE_END = re.compile(r"[.!?](?=[\s*]|$)|\n")
 _JOINER = re.compile(JOINER)
 _LIST_END = re.compile(r"\$?(?:\s+[a-z]+){0,2}\s*(?:[.;!\n]|$)")
 _NAME = re.compile(NAME)
+_RELATION = re.compile(r"[=<>]|\\(?:leq?|geq?|in|ne|equiv|approx)(?![a-z])")
 _AFTER_VERB = re.compile(r"(?:\b(?:is|are|be|equals?)|[:=])\s*$")
 _UNITS = re.compile(r"(?:\s+(?!and\b|or\b)[A-Za-z]{2,}(?:\^\{?\d\}?)?){1,3}$")
 _MARKS = re.compile(r"\$|\\[(\[]|\\begin|^\([A-Z]\)\s*\S")  # the last: a choice with its text
@@ -50,7 +51,8 @@ def last_expression(text: str) -> str | None:
     if not lists:
         return None
     last = (formulas or lists)[-1]
-    return _joined(text, last) if all(found["number"] is None for found in last) else _content(last[-1])
+    together = _lists_values(last) and _ends_sentence(text, last)
+    return _joined(last) if together else _joined(last[-1:])
 
 
 def _announced(text: str) -> str | None:
@@ -64,7 +66,10 @@ def _announced(text: str) -> str | None:
     in_sentence = [found for found in lists if end is None or found[0].start() < end.start()]
     matrices = [found for found in in_sentence if found[0]["matrix"]]  # in "A^{-1} = " is a number
     answers = [found for found in in_sentence if not _is_label(text, found)]
-    return _joined(text, (matrices or answers or lists)[0]) if lists else None
+    if not lists:
+        return None
+    first = (matrices or answers or lists)[0]
+    return _joined(first) if _ends_sentence(text, first) else _joined(first[:1])
 
 
 def _is_bare(sentence: str) -> bool:
@@ -95,10 +100,23 @@ def _is_label(text: str, found: list[re.Match[str]]) -> bool:
     return named and before != "" and not _AFTER_VERB.search(before)
 
 
-def _joined(text: str, found: list[re.Match[str]]) -> str | None:
-    together = len(found) > 1 and _LIST_END.match(text, found[-1].end())
-    answer = ", ".join(map(_content, found)) if together else _content(found[0])
-    return answer if len(answer) <= MAX_ANSWER_CHARS else None
+def _lists_values(found: list[re.Match[str]]) -> bool:
+    """Whether these are values of one thing: "$x = 3$ or $x = -1$", not "as $n > 0$, $x = 3$"."""
+    contents = [_content(part) for part in found]
+    named = [re.match(rf"({NAME})\s*=", content) for content in contents]
+    one_name = all(named) and len({name[1] for name in named if name}) == 1
+    formulas = all(part["number"] is None for part in found)
+    return formulas and (one_name or not any(_RELATION.search(content) for content in contents))
+
+
+def _ends_sentence(text: str, found: list[re.Match[str]]) -> bool:
+    """Whether its sentence says no more than a unit or "respectively" behind it."""
+    return _LIST_END.match(text, found[-1].end()) is not None
+
+
+def _joined(found: list[re.Match[str]]) -> str | None:
+    answer = ", ".join(_content(part).rstrip(",.") for part in found)
+    return answer if 0 < len(answer) <= MAX_ANSWER_CHARS else None
 
 
 def _content(found: re.Match[str]) -> str:
