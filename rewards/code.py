@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from rlkit.verify.code import Outcome, complete, in_parallel, last_code_block, run_cases, run_tests
+from rlkit.verify.code import complete, in_parallel, last_code_block, run_cases, run_tests
+from rlkit.verify.outcome import Outcome
 from rlkit.verify.text import Completion, completion_text
 
 UNUSABLE = Outcome(0, 0)
