@@ -21,7 +21,6 @@ import select
 import signal
 import socket
 import sys
-import threading
 import types
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -127,7 +126,8 @@ def _exit_code(program: Callable[[], None]) -> int:
     except BaseException:
         code = 1
     with suppress(BaseException):
-        threading._shutdown()  # type: ignore[attr-defined]
+        if "threading" in sys.modules:
+            sys.modules["threading"]._shutdown()
         atexit._run_exitfuncs()
     try:
         sys.stdout.flush()

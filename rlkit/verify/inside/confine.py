@@ -8,9 +8,10 @@ so are changes to other processes and message queues, by which one run could lea
 
 import ctypes
 import errno
-import platform
+import os
 import resource
 import signal
+import sys
 from collections.abc import Callable, Mapping
 
 MAX_OPEN_FILES = 64
@@ -67,7 +68,7 @@ _OF_ITSELF_ONLY = {  # the first argument is a process: 0 is the caller
 
 def supported() -> bool:
     """Whether the filter is known for this machine."""
-    return platform.system() == "Linux" and platform.machine() in _MACHINES
+    return sys.platform == "linux" and os.uname().machine in _MACHINES
 
 
 def confine(limits: Mapping[str, int]) -> None:
@@ -78,7 +79,7 @@ def confine(limits: Mapping[str, int]) -> None:
 def prepare(limits: Mapping[str, int]) -> Callable[[], None]:
     """What confine does, ready to be done: for a process that forks many that are to be confined."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl
-    instructions = b"".join(_filter(*_MACHINES[platform.machine()]))
+    instructions = b"".join(_filter(*_MACHINES[os.uname().machine]))
     buffer = ctypes.create_string_buffer(instructions)
     program = _Program(len(instructions) // 8, ctypes.addressof(buffer))
     calls = [
