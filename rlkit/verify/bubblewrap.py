@@ -24,7 +24,7 @@ def why_not() -> str | None:
     """Why bubblewrap cannot be used on this machine, or None where it can."""
     if shutil.which("bwrap") is None:
         return "bubblewrap (bwrap) is not installed"
-    compileall.compile_dir(INSIDE, quiet=2)  # sandboxes start faster; where it may not be written, they do not
+    compileall.compile_dir(INSIDE, quiet=2)  # so that sandboxes start faster, where it may be written
     trial = subprocess.run(
         [*command(TRIAL_TMP_BYTES), *python("/sandbox/inside")[:-1], "-c", "import json, ctypes"],
         capture_output=True,

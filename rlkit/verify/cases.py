@@ -14,6 +14,7 @@ from typing import Any
 
 from rlkit.verify.compare_outputs import Comparison
 from rlkit.verify.inside.watch import PATIENCE, SECONDS_TO_START, NotRunError
+from rlkit.verify.languages import NoCompilerError, ProgramDoesNotCompileError, Runnable, runnable
 from rlkit.verify.outcome import Outcome, not_run, unusable
 from rlkit.verify.sandbox import Limits, Sandboxed, start
 
@@ -47,23 +48,31 @@ def run_cases(
     return judge(program, Cases(inputs, outputs), all_or_nothing, limits)
 
 
-def judge(program: str, cases: Cases, all_or_nothing: bool = False, limits: Limits | None = None) -> Outcome:
+def judge(
+    program: str,
+    cases: Cases,
+    all_or_nothing: bool = False,
+    limits: Limits | None = None,
+    language: str = "python",
+) -> Outcome:
     """Run a program once for each input; a case fails with an exit code other than 0 too.
 
     All cases share limits.wall_seconds, in the program's own time, and each has limits.case_seconds, of its
     own and of processor time. With `all_or_nothing` the first case that fails is the last one run. ValueError
     if there is no sandbox.
     """
-    limits = limits or Limits()
     try:
-        with Runner({"program": program, "command": None}, limits) as runner, ExitStack() as stack:
+        made = runnable(program, language, limits or Limits())
+        with Runner(program, made) as runner, ExitStack() as stack:
             checker = None
             if cases.checker is not None:
-                checker = stack.enter_context(Runner({"program": cases.checker, "command": None}, _CHECKER))
+                checker = stack.enter_context(Runner(cases.checker, Runnable(_CHECKER)))
                 if not checker.compiles():
                     return unusable("the row's checker is not Python that compiles")
             return _judge(runner, cases, checker, all_or_nothing)
-    except (OSError, NotRunError) as error:
+    except ProgramDoesNotCompileError as error:
+        return Outcome(0, len(cases.inputs), f"the program does not compile: {error}")
+    except (OSError, NotRunError, NoCompilerError) as error:
         return not_run(error)
 
 
@@ -115,11 +124,12 @@ class Runner:
     NotRunError where the machine is at fault. Close it by `with`, in the thread that entered.
     """
 
-    def __init__(self, request: dict[str, Any], limits: Limits, binds: Sequence[str] = ()) -> None:
+    def __init__(self, program: str, made: Runnable) -> None:
+        limits = made.limits
         self._case_seconds = limits.case_seconds or limits.wall_seconds
         processor = min(limits.cpu_seconds, math.ceil(self._case_seconds) + 1)
-        self._request, self._limits = request, replace(limits, cpu_seconds=processor)
-        self._binds = binds
+        self._request = {"program": program, "command": made.command}
+        self._limits, self._files = replace(limits, cpu_seconds=processor), made.files
         self._stack = ExitStack()
         self._channel: socket.socket | None = None
         self._sandbox: Sandboxed | None = None
@@ -166,7 +176,7 @@ class Runner:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._channel = self._stack.enter_context(ours)
-            sandbox = start("case_server", self._request, self._limits, theirs, binds=self._binds)
+            sandbox = start("case_server", self._request, self._limits, theirs, files=self._files)
             self._sandbox = self._stack.enter_context(sandbox)
         try:
             report = self._receive(SECONDS_TO_START)

@@ -11,18 +11,18 @@ import os
 import re
 import socket
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from rlkit.verify.cases import run_cases
 from rlkit.verify.inside.watch import NotRunError
+from rlkit.verify.languages import language_name
 from rlkit.verify.outcome import Outcome, not_run, unusable
 from rlkit.verify.sandbox import Limits, Sandboxed, isolation, start, watch_of
 
-__all__ = ["Outcome", "complete", "in_parallel", "last_code_block", "run_cases", "run_tests"]
+__all__ = ["Outcome", "complete", "in_parallel", "last_code_block", "last_program", "run_cases", "run_tests"]
 
 _FENCE = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.MULTILINE | re.DOTALL)
-_PYTHON = ("python", "py", "python3")
 
 
 def last_code_block(text: str) -> str:
@@ -31,12 +31,23 @@ def last_code_block(text: str) -> str:
     A block that is not closed (a truncated completion) reaches to the end.
     last_code_block("So:\n```python\nx = 1\n```\nDone.") is "x = 1\n".
     """
-    blocks = _FENCE.findall(text.replace("\r\n", "\n"))
-    for languages in (_PYTHON, ("",)):
-        chosen = [code for language, code in blocks if language.lower() in languages]
+    return last_program(text, "python")[1]
+
+
+def last_program(text: str, language: str | None) -> tuple[str, str]:
+    """As last_code_block, for a language of languages.py: its name and the code.
+
+    Without one it is Python's, unless only blocks of others are fenced with their names.
+    last_program("```cpp\nint main() {}\n```", None) is ("cpp", "int main() {}\n").
+    """
+    blocks = [(name, code) for name, code in _FENCE.findall(text.replace("\r\n", "\n"))]
+    named = [(language_name(name), code) for name, code in blocks if language_name(name)]
+    for wanted in [language] if language else ["python", *(name for name, _ in reversed(named))]:
+        chosen = [code for name, code in named if name == wanted]
         if chosen:
-            return chosen[-1]
-    return "" if blocks else text
+            return wanted or "python", chosen[-1]
+    unnamed = [code for name, code in blocks if not name]
+    return language or "python", unnamed[-1] if unnamed else "" if blocks else text
 
 
 def complete(code: str, entry_point: str, code_prompt: str | None) -> str:
@@ -55,18 +66,27 @@ def run_tests(
     entry_point: str | None = None,
     limits: Limits | None = None,
     all_or_nothing: bool = False,
+    functions: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Run tests of a program's functions, after the set-up code, within one wall time for all.
 
     With an `entry_point` the one test defines check(candidate), as HumanEval's, and its statements count;
     without, each test is code with asserts, as MBPP's. The entry point may be called on the way to a method:
     "Solution().f" makes an instance a call. Classes that the set-up defines go by value between tests and
-    program, if the program has them too. With `all_or_nothing` the first test that fails is the last one run.
-    ValueError if there is no sandbox.
+    program, if the program has them too. `functions`: further names, in the set-up too, that stand for
+    functions of the program, and what they are there. With `all_or_nothing` the first test that fails is the
+    last one run. ValueError if there is no sandbox.
     """
     limits = limits or Limits()
     classes = _classes(setup, entry_point)
-    request = {"tests": list(tests), "setup": list(setup), "entry_point": entry_point, "stop": all_or_nothing}
+    testing = {
+        "tests": list(tests),
+        "setup": list(setup),
+        "entry_point": entry_point,
+        "functions": dict(functions or {}),
+        "classes": classes,
+        "stop": all_or_nothing,
+    }
     serving = {"program": program, "objects": True, "classes": classes}
     try:
         ours, theirs = socket.socketpair()
@@ -75,7 +95,7 @@ def run_tests(
             theirs,
             tempfile.TemporaryFile() as verdict,
             start("solution_process", serving, limits, theirs) as solution,
-            start("tester_process", request | {"classes": classes}, limits, ours, stdout=verdict) as tester,
+            start("tester_process", testing, limits, ours, stdout=verdict) as tester,
         ):
             ours.close()
             theirs.close()

@@ -23,7 +23,7 @@ import sysconfig
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -46,6 +46,7 @@ class Limits:
     memory_bytes: int = 1024**3  # of address space
     file_bytes: int = 16 * 1024**2  # of each file, of the output, and of all of /tmp
     case_seconds: float | None = None  # of each case, own time and processor time; None: the two above
+    counts_data: bool = False  # memory_bytes of writable memory: node reserves far more address space
 
 
 class NoSandboxError(ValueError):
@@ -133,12 +134,12 @@ def start(
     limits: Limits,
     channel_end: socket.socket | None = None,
     stdout: IO[bytes] | int = subprocess.DEVNULL,
-    binds: Sequence[str] = (),
+    files: Mapping[str, bytes] | None = None,
 ) -> Iterator[Sandboxed]:
     """Run inside/ROLE.py with a request in a sandbox of its own; after the block nothing of it is left.
 
-    `binds` are further options of bubblewrap's. A ValueError as in isolation(). The thread that enters must
-    live as long as the block: bubblewrap dies with it.
+    `files` are read-only files inside, by their paths, for bubblewrap alone. A ValueError as in isolation().
+    The thread that enters must live as long as the block: bubblewrap dies with it.
     """
     isolated = isolation()
     with ExitStack() as stack:
@@ -147,7 +148,12 @@ def start(
             if isolated
             else stack.enter_context(tempfile.TemporaryDirectory(prefix="rlkit-", ignore_cleanup_errors=True))
         )
-        file = stack.enter_context(tempfile.TemporaryFile())
+        file, *held = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(1 + len(files or {})))
+        binds: list[str] = []
+        for (path, content), one in zip((files or {}).items(), held, strict=True):
+            one.write(content)
+            one.seek(0)
+            binds += ["--perms", "0555", "--ro-bind-data", str(one.fileno()), path]
         packages = "/sandbox/packages" if isolated else sysconfig.get_path("purelib")
         file.write(json.dumps(request | {"limits": asdict(limits), "packages": packages}).encode())
         file.seek(0)
@@ -162,7 +168,7 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=subprocess.DEVNULL,
-            pass_fds=descriptors,
+            pass_fds=descriptors + [one.fileno() for one in held],
             start_new_session=True,
             cwd=folder or "/",
             env={} if folder is None else bubblewrap.ENVIRONMENT | {"HOME": folder, "TMPDIR": folder},

@@ -90,12 +90,13 @@ def prepare(limits: Mapping[str, int]) -> Callable[[], None]:
             (_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(program)),
         )
     ]
+    memory = resource.RLIMIT_DATA if limits["counts_data"] else resource.RLIMIT_AS
     kept = (buffer, program)  # the kernel reads them when it is done
 
     def done() -> None:
         for kind, value in (
             (resource.RLIMIT_CPU, limits["cpu_seconds"]),
-            (resource.RLIMIT_AS, limits["memory_bytes"]),
+            (memory, limits["memory_bytes"]),
             (resource.RLIMIT_FSIZE, limits["file_bytes"]),
             (resource.RLIMIT_NOFILE, MAX_OPEN_FILES),
             (resource.RLIMIT_CORE, 0),

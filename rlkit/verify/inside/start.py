@@ -9,7 +9,7 @@ import json
 import os
 import sys
 
-FORKING = ("case_server",)  # it confines the processes that it forks
+FORKING = ("case_server", "compiler_process")  # they confine the processes that they start
 
 
 def main() -> None:

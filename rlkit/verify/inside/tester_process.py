@@ -81,11 +81,13 @@ def _asserts(
     names = _undefined(tree) - namespace.keys()
     modules = names & sys.stdlib_module_names
     namespace |= {name: importlib.import_module(name) for name in modules}
-    functions = (names - modules) or _called_builtins(tree)
-    if not names - modules and len(functions) != 1:
+    functions = dict(request["functions"]) or {
+        name: name for name in names - modules or _called_builtins(tree)
+    }
+    if not (request["functions"] or names - modules) and len(functions) != 1:
         raise UnusableTestsError("the tests call no function of the program")
-    for name in functions:
-        namespace[name] = call.function(name)
+    for name, there in functions.items():
+        namespace[name] = call.function(there)
 
     def test(source: str, code: Any) -> None:
         try:

@@ -1,8 +1,8 @@
 """The own time of processes: wall time, less what they waited for a processor that others had.
 
 So a program that is slow by itself, or sleeps, exceeds its limit after as much time as on an idle machine,
-and one that the machine's load holds up does not. Linux counts the waiting (/proc/PID/schedstat); where it does
-not, own time is wall time.
+and one that the machine's load holds up does not. Linux counts the waiting (/proc/PID/schedstat); where it
+does not, own time is wall time.
 """
 
 import os
