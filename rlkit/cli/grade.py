@@ -114,8 +114,22 @@ def _print_summary(grades: "list[Grade]", seconds: float, golds: bool) -> None:
     for number, error in failed[:SHOWN_ROWS]:
         typer.echo(f"  row {number} failed: {error:.200}")
     if golds:
-        bad = [
-            number for number, grade in enumerate(grades, start=1) if grade.reward is None or grade.reward < 1
-        ]
-        listed = ", ".join(map(str, bad[:100])) + (", ..." if len(bad) > 100 else "")
-        typer.echo(f"{len(bad)} golds do not earn 1" + (f": rows {listed}" if bad else ""))
+        _print_golds(grades)
+
+
+def _print_golds(grades: "list[Grade]") -> None:
+    from rlkit.verify.golds import grouped
+
+    bad = [
+        (number, grade)
+        for number, grade in enumerate(grades, start=1)
+        if grade.reward is None or grade.reward < 1
+    ]
+    listed = ", ".join(str(number) for number, _ in bad[:100]) + (", ..." if len(bad) > 100 else "")
+    typer.echo(f"{len(bad)} golds do not earn 1" + (f": rows {listed}" if bad else ""))
+    typer.echo(f"{len(grades) - len(bad)} of {len(grades)} golds earn 1")
+    reasons = [(number, grade.error or grade.why or "the reward does not say why") for number, grade in bad]
+    for count, reason, rows in grouped(reasons):
+        typer.echo(
+            f"  {count}: {reason:.200} (rows {', '.join(map(str, rows))}{', ...' * (count > len(rows))})"
+        )

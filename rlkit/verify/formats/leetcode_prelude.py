@@ -22,6 +22,7 @@ from bisect import *
 from string import *
 from operator import *
 from math import *
+from builtins import abs, pow
 
 inf = float("inf")
 

@@ -42,14 +42,14 @@ class approx:
     __hash__ = None  # type: ignore[assignment]
 
     def _close(self, value: Any, expected: Any) -> bool:
+        if isinstance(value, int | float) and isinstance(expected, int | float):
+            return math.isclose(value, expected, rel_tol=self._rel, abs_tol=self._abs)
         if isinstance(expected, list | tuple) and isinstance(value, list | tuple):
             return len(value) == len(expected) and all(map(self._close, value, expected))
         if isinstance(expected, dict) and isinstance(value, dict):
             return value.keys() == expected.keys() and all(
                 self._close(value[k], expected[k]) for k in expected
             )
-        if type(value) in (int, float) and type(expected) in (int, float):
-            return math.isclose(value, expected, rel_tol=self._rel, abs_tol=self._abs)
         return bool(value == expected)
 
 
