@@ -1,5 +1,6 @@
 """What LeetCode gives a program, as LeetCodeDataset's prompts do: for rows that come without theirs."""
 
+HELPERS = {"ListNode", "TreeNode", "list_node", "tree_node", "is_same_list", "is_same_tree", "inf"}
 PRELUDE = """
 import collections
 import datetime
