@@ -27,7 +27,7 @@ class Cases:
     """Inputs and what is to come out: an expected output each, or several accepted ones.
 
     `checker` is a Python program that judges instead of a comparison. Its arguments are the paths of input,
-    expected output and output; it prints 1 (right) or 0 (wrong) on its last line, or prints nothing and exits
+    expected output and output; it prints 1 (right) or 0 (wrong) and nothing else, or prints nothing and exits
     with 0 where the output is right.
     """
 
@@ -102,11 +102,10 @@ def _wrong(
         return f"{output[:80]!r} where {expected!r:.80} is expected"
     wanted = expected if isinstance(expected, str) else "\n".join(expected)
     verdict = checker.run("", [given, wanted, output])
-    lines = verdict.output.split("\n")
-    last = next((line.strip().lower() for line in reversed(lines) if line.strip()), None)
-    if verdict.error is None and (last is None or last in _RIGHT):
+    said = verdict.output.strip().lower()  # more than one word may hold what the program printed
+    if verdict.error is None and (not said or said in _RIGHT):
         return None
-    reason = "" if last in _WRONG else f" ({verdict.error or verdict.output.strip()[:80]!r})"
+    reason = "" if said in _WRONG else f" ({said[:80]!r}, {verdict.error})"
     return f"the checker rejects {output[:80]!r}{reason}"
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rewards.code import auto, auto_share, humaneval
+from rewards.code import auto
 from rlkit.verify.formats.leetcode_prelude import PRELUDE
 
 pytestmark = pytest.mark.usefixtures("sandbox")

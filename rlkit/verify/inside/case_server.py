@@ -17,6 +17,7 @@ import gc
 import json
 import marshal
 import os
+import resource
 import select
 import signal
 import socket
@@ -41,6 +42,8 @@ def run(request: dict[str, Any], channel: int) -> None:
     """Serve cases of request["program"], or of request["command"] that runs it, until the channel closes."""
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the first process gets only signals that it handles
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # the harness may be short of them
     os.listdir(".")  # sets its time of access, which another reading leaves
     untouched = _times(".")
     confine = prepare(request["limits"])
@@ -68,7 +71,10 @@ def run(request: dict[str, Any], channel: int) -> None:
 def _run_case(
     confine: Callable[[], None], program: Callable[[], None], files: Sequence[int], seconds: float
 ) -> dict[str, Any]:
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError as error:
+        return {"not_run": str(error), "code": 1, "seconds": 0.0}
     if child == 0:
         _become(confine, program, files)
     pidfd = os.pidfd_open(child)

@@ -1,4 +1,4 @@
-"""What data sets' tests use of pytest: raises, approx, mark.parametrize."""
+"""What data sets' tests use of pytest: raises, approx, fail, mark.parametrize."""
 
 import math
 import re
@@ -67,6 +67,11 @@ def _parametrize(names: str | Sequence[str], values: Sequence[Any], **_: Any) ->
 
 
 mark = SimpleNamespace(parametrize=_parametrize)
+
+
+def fail(reason: str = "") -> None:
+    """Fails the test."""
+    raise AssertionError(reason)
 
 
 def main(*_: Any) -> int:
