@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rewards.code import auto
+from rewards.code import auto, humaneval
 from rlkit.verify.formats.leetcode_prelude import PRELUDE
 
 pytestmark = pytest.mark.usefixtures("sandbox")
@@ -37,13 +37,33 @@ def test_golds_earn_1_with_the_rows_prompt_and_without(prompt: str) -> None:
         prompts=[prompt] * len(ROWS),
         log_extra=logged.__setitem__,
     )
-    whole = {
-        "function_name_of_a_method",
-        "plain_function_around_the_class",
-    }  # no class: LeetCode's names not given
     failed = {
         name: why
         for name, reward, why in zip(ROWS, rewards, logged["reward_error"], strict=True)
         if reward != 1.0
     }
-    assert failed == {} and whole <= ROWS.keys()
+    assert failed == {}
+
+
+def test_wrong_programs_earn_0_and_their_first_failure_is_told() -> None:
+    wrong = [
+        "class Solution:\n    def __getattr__(self, name): return lambda *a, **k: 77",
+        "def f(x): return 1",
+    ]
+    for program in wrong:
+        logged: dict[str, list] = {}
+        rewards = auto(
+            [program] * len(ROWS), entry_point=ENTRY_POINTS, test=TESTS, log_extra=logged.__setitem__
+        )
+        assert max(rewards) == 0.0  # type: ignore[type-var]
+        assert all("at " in why for why in logged["reward_error"])
+
+
+def test_a_test_with_names_that_nothing_defines_says_so() -> None:
+    logged: dict[str, list] = {}
+    check = "def check(candidate):\n    assert equal_graphs(candidate(x = 1), graph([1]))\n"
+    rewards = humaneval([GOLDS[0]], [check], ["Solution().f"], log_extra=logged.__setitem__)
+    assert rewards == [None]
+    assert logged["reward_error"] == [
+        "the test uses equal_graphs, graph, which neither it nor the row's code_prompt defines"
+    ]

@@ -41,6 +41,9 @@ def pack(value: Any, keep: Callable[[Any], Any] | None = None, depth: int = MAX_
         raise TypeError(f"a value nested more than {MAX_DEPTH} deep")
 
     def each(items: Iterable[Any]) -> list[Any]:
+        items = list(items)
+        if _is_json(items):
+            return items
         return [pack(item, keep, depth - 1) for item in items]
 
     if isinstance(value, list):
@@ -57,12 +60,22 @@ def pack(value: Any, keep: Callable[[Any], Any] | None = None, depth: int = MAX_
     return {"object": keep(value)}
 
 
+def _is_json(items: list[Any]) -> bool:
+    """Whether all items are scalars as JSON has them: then a long list takes no Python code an item."""
+    kinds = set(map(type, items))
+    if kinds == {int}:
+        return max(max(items), -min(items)).bit_length() < _JSON_INT_BITS
+    return kinds <= {str, float, bool, type(None)}
+
+
 def unpack(packed: Any, find: Callable[[Any], Any] | None = None) -> Any:
     """The inverse of pack, for any JSON; {"object": x} becomes find(x).
 
     A ValueError, TypeError, LookupError or OverflowError where it is no packing.
     """
     if isinstance(packed, list):
+        if {dict, list}.isdisjoint(map(type, packed)):
+            return list(packed)
         return [unpack(item, find) for item in packed]
     if not isinstance(packed, dict):
         return packed

@@ -10,6 +10,7 @@ import ast
 import builtins
 import importlib
 import os
+import symtable
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -77,12 +78,12 @@ def _asserts(
     request: dict[str, Any], call: Caller, namespace: dict[str, Any]
 ) -> tuple[list[Callable[[], None]], int]:
     """MBPP: each test a piece of code; a name that neither tests nor set-up define is the solution's."""
-    tree = ast.parse("\n".join(request["tests"]))
-    names = _undefined(tree) - namespace.keys()
+    source = "\n".join(request["tests"])
+    names = _undefined(source) - namespace.keys()
     modules = names & sys.stdlib_module_names
     namespace |= {name: importlib.import_module(name) for name in modules}
     functions = dict(request["functions"]) or {
-        name: name for name in names - modules or _called_builtins(tree)
+        name: name for name in names - modules or _called_builtins(ast.parse(source))
     }
     if not (request["functions"] or names - modules) and len(functions) != 1:
         raise UnusableTestsError("the tests call no function of the program")
@@ -121,21 +122,25 @@ def _check(
         raise UnusableTestsError("the test does not define check(candidate)")
     [check] = checks
     candidate = check.args.args[0].arg
-    counted = [statement for statement in check.body if _tests_something(statement, candidate)]
-    if not counted:
+    tests_something = [_tests_something(statement, candidate) for statement in check.body]
+    if not any(tests_something):
         raise UnusableTestsError("check(candidate) tests nothing")
-    check.body = [_recorded(statement) if statement in counted else statement for statement in check.body]
+    lines = code.split("\n")
+    check.body = [
+        _recorded(statement, lines[statement.lineno - 1].strip()[:_MAX_WHY]) if testing else statement
+        for statement, testing in zip(check.body, tests_something, strict=True)
+    ]
     compile(request["entry_point"], "<entry_point>", "eval")
     root = request["entry_point"].partition(".")[0].partition("(")[0]
-    exec(compile(ast.fix_missing_locations(tree), "<test>", "exec"), namespace)
+    exec(compile(tree, "<test>", "exec"), namespace)
     function = call.function(request["entry_point"])
     namespace[root] = function if root == request["entry_point"] else call.function(root)
-    missing = sorted(_undefined(tree) - namespace.keys())
+    missing = sorted(_undefined(code) - namespace.keys())
     if missing:
         raise UnusableTestsError(
             f"the test uses {', '.join(missing)}, which neither it nor the row's code_prompt defines"
         )
-    return [partial(namespace["check"], function)], len(counted)
+    return [partial(namespace["check"], function)], sum(tests_something)
 
 
 def _tests_something(statement: ast.stmt, candidate: str) -> bool:
@@ -147,30 +152,27 @@ def _tests_something(statement: ast.stmt, candidate: str) -> bool:
     )
 
 
-def _recorded(statement: ast.stmt) -> ast.stmt:
+def _recorded(statement: ast.stmt, source: str) -> ast.stmt:
     """try: statement; except Exception as error: record(source, error); else: record(source)."""
-    source = repr(ast.unparse(statement)[:_MAX_WHY])
     [wrapped] = ast.parse(
-        f"try: 0\nexcept Exception as {RECORD}e: {RECORD}({source}, {RECORD}e)\nelse: {RECORD}({source})"
+        f"try: 0\nexcept Exception as {RECORD}e: {RECORD}({source!r}, {RECORD}e)\nelse: {RECORD}({source!r})"
     ).body
     assert isinstance(wrapped, ast.Try)
     wrapped.body = [statement]
     return wrapped
 
 
-def _undefined(tree: ast.AST) -> set[str]:
+def _undefined(code: str) -> set[str]:
     """Names that the code uses and that neither it nor Python defines."""
     used: set[str] = set()
-    defined = set(vars(builtins)) | {RECORD, f"{RECORD}e"}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            (used if isinstance(node.ctx, ast.Load) else defined).add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            defined.add(node.name)
-        elif isinstance(node, ast.arg):
-            defined.add(node.arg)
-        elif isinstance(node, ast.alias):
-            defined.add((node.asname or node.name).partition(".")[0])
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            defined.add(node.name)
+    defined = {*vars(builtins), RECORD}
+    tables = [symtable.symtable(code, "<test>", "exec")]
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        for symbol in table.get_symbols():
+            if symbol.is_assigned() or symbol.is_imported() or symbol.is_parameter() or symbol.is_namespace():
+                defined.add(symbol.get_name())
+            elif symbol.is_referenced():
+                used.add(symbol.get_name())
     return used - defined
