@@ -5,9 +5,9 @@
     python scripts/bench_sandbox.py --count 100 --cases 100          # programs of 100 inputs and outputs
 
 Honest programs are HumanEval's golds where RLKIT_DATA names the folder of the data, else one that squares a
-number; hostile ones are those of tests/verify/hostile.txt, with 2 s each, or hostile_cases.txt with --cases. As many run at a time as there are
-cores. *Processor* is what all processes of a grading took. It exits with 1 where a verdict is wrong or
-anything is left.
+number; hostile ones are those of tests/verify/hostile.txt, with 2 s each, or hostile_cases.txt with --cases.
+As many run at a time as there are cores. *Processor* is what all processes of a grading took. It exits with 1
+where a verdict is wrong or anything is left.
 """
 
 import argparse

@@ -227,8 +227,8 @@ def test_golds_of_code_say_what_share_earns_and_why_the_rest_does_not(tmp_path):
         good | {"outputs": ["4", "8"]},
         good | {"outputs": ["5", "9"]},
         good | {"outputs": ["4"]},
-        {"entry_point": "Solution().f", "test": "def check(candidate):\n    assert candidate(2) == 4", "solution":
-         "class Solution:\n    def f(self, x): return x * x"},
+        {"entry_point": "Solution().f", "test": "def check(candidate):\n    assert candidate(2) == 4",
+         "solution": "class Solution:\n    def f(self, x): return x * x"},
     ]  # fmt: skip
     source, output = write_jsonl(tmp_path / "in.jsonl", rows), tmp_path / "out.jsonl"
     done = rlkit_grade(
