@@ -41,7 +41,7 @@ def python(inside: str) -> list[str]:
 
 
 @functools.cache
-def command(tmp_bytes: int, *binds: str) -> tuple[str, ...]:
+def command(tmp_bytes: int, *options: str) -> tuple[str, ...]:
     """The command of a sandbox: what a Python program needs, read-only, and a /tmp in memory."""
     words = [shutil.which("bwrap") or "bwrap", "--unshare-all", "--unshare-user", "--uid", "65534"]
     words += ["--gid", "65534", "--die-with-parent", "--new-session", "--as-pid-1", "--clearenv"]
@@ -60,8 +60,7 @@ def command(tmp_bytes: int, *binds: str) -> tuple[str, ...]:
     for package in PACKAGES:
         path = f"{sysconfig.get_path('platlib')}/{package}"
         words += ["--ro-bind-try", path, f"/sandbox/packages/{package}"]
-    words += binds
-    words += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+    words += ["--proc", "/proc", *options, "--dev", "/dev", "--remount-ro", "/dev"]
     words += ["--size", str(tmp_bytes), "--tmpfs", "/tmp", "--remount-ro", "/", "--chdir", "/tmp"]
     for name, value in (ENVIRONMENT | {"HOME": "/tmp"}).items():
         words += ["--setenv", name, value]

@@ -82,13 +82,16 @@ def _judge(runner: "Runner", cases: Cases, checker: "Runner | None", all_or_noth
         return Outcome(0, total, "the program does not compile")
     passed, why = 0, None
     for number, (given, expected) in enumerate(zip(cases.inputs, cases.outputs, strict=True), start=1):
+        if runner.seconds_left <= 0:
+            why = why or f"case {number}: the time of all cases is over"
+            break
         result = runner.run(given)
         wrong = result.error or _wrong(result.output, given, expected, cases, checker)
         if wrong is None:
             passed += 1
             continue
         why = why or f"case {number}: {wrong}"
-        if all_or_nothing or runner.seconds_left <= 0:
+        if all_or_nothing:
             break
     return Outcome(passed, total, why)
 

@@ -34,6 +34,7 @@ from rlkit.verify.inside import channel, records
 from rlkit.verify.inside.confine import supported
 from rlkit.verify.inside.watch import SECONDS_TO_START, NotRunError, Watch
 
+_HIDDEN = ("--tmpfs", "/proc/1", "--remount-ro", "/proc/1")  # the server of the cases, from them
 UNSANDBOXED = "RLKIT_UNSANDBOXED_CODE"
 
 
@@ -149,18 +150,18 @@ def start(
             else stack.enter_context(tempfile.TemporaryDirectory(prefix="rlkit-", ignore_cleanup_errors=True))
         )
         file, *held = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(1 + len(files or {})))
-        binds: list[str] = []
+        options = list(_HIDDEN) if role == "case_server" else []
         for (path, content), one in zip((files or {}).items(), held, strict=True):
             one.write(content)
             one.seek(0)
-            binds += ["--perms", "0555", "--ro-bind-data", str(one.fileno()), path]
+            options += ["--perms", "0555", "--ro-bind-data", str(one.fileno()), path]
         packages = "/sandbox/packages" if isolated else sysconfig.get_path("purelib")
         file.write(json.dumps(request | {"limits": asdict(limits), "packages": packages}).encode())
         file.seek(0)
         descriptors = [file.fileno()] + ([channel_end.fileno()] if channel_end else [])
         process = subprocess.Popen(
             [
-                *(bubblewrap.command(limits.file_bytes, *binds) if isolated else ()),
+                *(bubblewrap.command(limits.file_bytes, *options) if isolated else ()),
                 *bubblewrap.python("/sandbox/inside" if isolated else str(bubblewrap.INSIDE)),
                 role,
                 *map(str, descriptors),

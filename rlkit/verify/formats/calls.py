@@ -3,7 +3,13 @@
 import json
 from typing import Any
 
-from rlkit.verify.formats.task import FunctionTask, Row, UnusableRowError, row_limits
+from rlkit.verify.formats.task import (
+    PROGRAM_SECONDS_FOR_FUNCTIONS,
+    FunctionTask,
+    Row,
+    UnusableRowError,
+    row_limits,
+)
 
 _SETUP = '''
 from json import loads as __loads__
@@ -42,5 +48,5 @@ def calls_task(row: Row, name: Any, calls: list[tuple[list[Any], list[Any]]]) ->
         results = [json.dumps(result) for result in accepted]
         tests.append(f"assert __right__({name}(*__loads__({json.dumps(given)!r})), {results!r})")
     tolerance = f"__tolerance__ = {row.get('float_tolerance')!r}"
-    limits = row_limits({"program_time_limit": 10.0} | row, len(calls))
+    limits = row_limits(row, PROGRAM_SECONDS_FOR_FUNCTIONS)
     return FunctionTask(tests, [_SETUP, tolerance], limits=limits)

@@ -10,7 +10,14 @@ import ast
 from typing import Any
 
 from rlkit.verify.formats.leetcode_prelude import HELPERS, PRELUDE
-from rlkit.verify.formats.task import FunctionTask, Row, Task, UnusableRowError
+from rlkit.verify.formats.task import (
+    PROGRAM_SECONDS_FOR_FUNCTIONS,
+    FunctionTask,
+    Row,
+    Task,
+    UnusableRowError,
+    row_limits,
+)
 
 COLUMNS = ("test", "entry_point")
 
@@ -29,7 +36,8 @@ def parse(row: Row) -> Task:
         prompt = row["prompt"]
     if prompt is None and (_is_of_a_class(entry_point) or _names(test) & HELPERS):
         prompt = PRELUDE
-    return FunctionTask([test], [prompt] if prompt else [], entry_point, prompt)
+    limits = row_limits(row, PROGRAM_SECONDS_FOR_FUNCTIONS)
+    return FunctionTask([test], [prompt] if prompt else [], entry_point, prompt, limits=limits)
 
 
 def _is_of_a_class(entry_point: str) -> bool:

@@ -5,7 +5,14 @@ pytest itself is not in the sandbox; a stand-in has raises, approx and mark.para
 
 import ast
 
-from rlkit.verify.formats.task import FunctionTask, Row, Task, UnusableRowError
+from rlkit.verify.formats.task import (
+    PROGRAM_SECONDS_FOR_FUNCTIONS,
+    FunctionTask,
+    Row,
+    Task,
+    UnusableRowError,
+    row_limits,
+)
 
 COLUMNS = ("test", "test_info")
 _PYTEST = "import sys\nfrom inside import pytest_stand_in\nsys.modules['pytest'] = pytest_stand_in\n"
@@ -27,4 +34,7 @@ def parse(row: Row) -> Task:
     if not tests or not functions:
         raise UnusableRowError("test must define functions test_... and import from solution what they test")
     definitions = "\n".join(ast.unparse(node) for node in tree.body if node not in imports)
-    return FunctionTask([f"{name}()" for name in tests], [_PYTEST, definitions], functions=functions)
+    limits = row_limits(row, PROGRAM_SECONDS_FOR_FUNCTIONS)
+    return FunctionTask(
+        [f"{name}()" for name in tests], [_PYTEST, definitions], functions=functions, limits=limits
+    )

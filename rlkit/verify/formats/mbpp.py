@@ -1,6 +1,13 @@
 """MBPP: asserts in `test_list`, after `test_imports` and `test_setup_code`."""
 
-from rlkit.verify.formats.task import FunctionTask, Row, Task, UnusableRowError
+from rlkit.verify.formats.task import (
+    PROGRAM_SECONDS_FOR_FUNCTIONS,
+    FunctionTask,
+    Row,
+    Task,
+    UnusableRowError,
+    row_limits,
+)
 
 COLUMNS = ("test_list",)
 
@@ -13,4 +20,5 @@ def parse(row: Row) -> Task:
             raise UnusableRowError(f"{name} must be a list of texts, not {value!r:.40}")
     if not isinstance(setup, str):
         raise UnusableRowError(f"test_setup_code must be text, not {setup!r:.40}")
-    return FunctionTask(tests, [*imports, setup])
+    limits = row_limits(row, PROGRAM_SECONDS_FOR_FUNCTIONS)
+    return FunctionTask(tests, [*imports, setup], limits=limits)

@@ -1,5 +1,6 @@
 """What a row asks of a program, whatever its format: calls of functions, or outputs for inputs."""
 
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from rlkit.verify.outcome import Outcome, unusable
 from rlkit.verify.sandbox import Limits
 
 Row = dict[str, Any]
+PROGRAM_SECONDS_FOR_CASES, PROGRAM_SECONDS_FOR_FUNCTIONS = 60.0, 10.0
 
 
 class UnusableRowError(ValueError):
@@ -35,6 +37,12 @@ class Settings:
     max_cases: int | None = None
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        for name in ("case_seconds", "program_seconds", "max_cases"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be positive, or None for the row's own, not {value}")
+
 
 @dataclass(frozen=True)
 class FunctionTask:
@@ -52,7 +60,7 @@ class FunctionTask:
         if language != "python":
             return Outcome(0, 1, f"the row's tests call Python functions; the program is {language}")
         seconds = settings.program_seconds or self.limits.wall_seconds
-        limits = replace(self.limits, wall_seconds=seconds, cpu_seconds=max(1, round(seconds)))
+        limits = replace(self.limits, wall_seconds=seconds, cpu_seconds=math.ceil(seconds))
         program = (
             code if self.code_prompt is None else complete(code, self.entry_point or "", self.code_prompt)
         )
@@ -70,9 +78,11 @@ class CasesTask:
 
     def grade(self, code: str, language: str, settings: Settings, all_or_nothing: bool) -> Outcome:
         """The outcome of a program for these cases."""
+        case_seconds = settings.case_seconds or self.limits.case_seconds or self.limits.wall_seconds
         limits = replace(
             self.limits,
-            case_seconds=settings.case_seconds or self.limits.case_seconds,
+            case_seconds=case_seconds,
+            cpu_seconds=math.ceil(case_seconds) + 1,
             wall_seconds=settings.program_seconds or self.limits.wall_seconds,
         )
         if not self.cases.inputs:
@@ -113,25 +123,24 @@ def cases_task(row: Row, inputs: list[Any], outputs: list[Any]) -> CasesTask:
         [text(each, "an output") for each in one] if isinstance(one, list) else text(one, "an output")
         for one in outputs
     ]
-    return CasesTask(Cases(texts, accepted, comparison, checker or None), row_limits(row, len(inputs)))
+    return CasesTask(
+        Cases(texts, accepted, comparison, checker or None), row_limits(row, PROGRAM_SECONDS_FOR_CASES)
+    )
 
 
-def row_limits(row: Row, num_cases: int) -> Limits:
+def row_limits(row: Row, program_seconds: float) -> Limits:
     """The limits that a row names: time_limit (seconds a case), program_time_limit, memory_limit (MB).
 
     A memory limit below that of Limits is not kept: what is limited is address space, of which Python takes
     more than it uses.
     """
-    case_seconds = _seconds(row.get("time_limit"), "time_limit") or 10.0
-    program_seconds = _seconds(row.get("program_time_limit"), "program_time_limit") or 60.0
     memory = row.get("memory_limit_bytes") or 1024**2 * (row.get("memory_limit") or 0)
     if not isinstance(memory, int | float):
         raise UnusableRowError(f"memory_limit must be a number of MB, not {memory!r:.40}")
     return Limits(
-        wall_seconds=program_seconds,
-        case_seconds=case_seconds,
+        wall_seconds=_seconds(row.get("program_time_limit"), "program_time_limit") or program_seconds,
+        case_seconds=_seconds(row.get("time_limit"), "time_limit") or 10.0,
         memory_bytes=max(Limits.memory_bytes, int(memory)),
-        cpu_seconds=max(Limits.cpu_seconds, int(case_seconds) + 1),
     )
 
 

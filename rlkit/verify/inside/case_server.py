@@ -92,7 +92,7 @@ def _watch(child: int, pidfd: int, seconds: float) -> tuple[float, dict[str, Any
     """Wait for the end of a process or of its time: its own time, and what it exceeded."""
     if select.select([pidfd], [], [], min(seconds, _SHORT_SECONDS))[0]:
         return 0.0, {}  # its processor time is near enough
-    watch = Watch(seconds, lambda: (child, os.getpid()))
+    watch = Watch(seconds, lambda: (child,))
     report = {}
     try:
         watch.wait(pidfd)

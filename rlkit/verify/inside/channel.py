@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-MAX_MESSAGE_BYTES = 4 * 1024**2
+MAX_MESSAGE_BYTES = 4 * 1024**2  # where nothing else limits the receiver's memory
+MAX_REPLY_BYTES, MAX_REQUEST_BYTES = 16 * 1024**2, 64 * 1024**2  # in a sandbox
 MAX_DEPTH = 100
 _JSON_INT_BITS = 64  # a longer integer travels as hex: its decimal digits take quadratic time
 
@@ -114,15 +115,19 @@ def encode(message: Any, keep: Callable[[Any], Any] | None = None) -> bytes:
     return frame(pack(message, keep))
 
 
-def receive(read: Callable[[int], bytes], decode: Callable[[Any], Any] = unpack) -> Any:
+def receive(
+    read: Callable[[int], bytes],
+    decode: Callable[[Any], Any] = unpack,
+    max_bytes: int = MAX_MESSAGE_BYTES,
+) -> Any:
     """The next message; `read(n)` gives up to n bytes, none where the channel is closed.
 
-    BrokenChannelError if there is none: the channel closed, the length exceeds MAX_MESSAGE_BYTES, or the
-    content is not a packing of plain values.
+    BrokenChannelError if there is none: the channel closed, the length exceeds `max_bytes`, or the content is
+    not a packing of plain values.
     """
     length = int.from_bytes(_read_exactly(read, 4), "big")
-    if length > MAX_MESSAGE_BYTES:
-        raise BrokenChannelError(f"a message of {length} bytes, more than {MAX_MESSAGE_BYTES}")
+    if length > max_bytes:
+        raise BrokenChannelError(f"a message of {length} bytes, more than {max_bytes}")
     try:
         return decode(json.loads(_read_exactly(read, length)))
     except (ValueError, TypeError, LookupError, OverflowError, RecursionError, AttributeError) as error:

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from .channel import BrokenChannelError, frame, receive
+from .channel import MAX_REPLY_BYTES, BrokenChannelError, frame, receive
 from .records import decode, encode
 
 _NEVER_RAISED = (StopIteration, StopAsyncIteration)  # they end a loop of the test as if all had been tested
@@ -41,7 +41,7 @@ class Caller:
             in_place = value is None and changed is not None
             return decode(reply, self._classes, self._stand_in, given if in_place else ())[0]
 
-        reply = receive(partial(os.read, self._channel), decoded)
+        reply = receive(partial(os.read, self._channel), decoded, MAX_REPLY_BYTES)
         if not (isinstance(reply, tuple) and len(reply) == 4 and reply[0] == sent):
             raise BrokenChannelError("not the reply to this call")
         _, error, value, changed = reply

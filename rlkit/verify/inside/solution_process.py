@@ -15,7 +15,7 @@ import types
 from functools import partial
 from typing import Any
 
-from .channel import frame, receive
+from .channel import MAX_REQUEST_BYTES, frame, receive
 from .records import decode, encode, refuse
 
 RECURSION_LIMIT = 50_000  # recursive solutions of large inputs; the stack is large enough (confine.py)
@@ -40,7 +40,7 @@ def run(request: dict[str, Any], channel: int) -> None:
 
     answers = _Answers(module, request["classes"], kept)
     while True:
-        packed = receive(partial(os.read, channel), lambda message: message)
+        packed = receive(partial(os.read, channel), lambda message: message, MAX_REQUEST_BYTES)
         try:
             if failure is not None:
                 raise failure
