@@ -62,6 +62,9 @@ def run(request: dict[str, Any], channel: int) -> None:
             test()
     except StopTestingError:
         pass
+    except Exception as error:  # of a statement between the tests, as of a stack that is no stack
+        write(f"0 {_told(error)} at a statement between the tests"[:_MAX_WHY])
+        return
     write(".")
 
 
