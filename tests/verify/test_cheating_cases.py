@@ -12,7 +12,7 @@ from rlkit.verify.formats.leetcode_prelude import PRELUDE
 from rlkit.verify.sandbox import Limits
 
 pytestmark = pytest.mark.usefixtures("sandbox")
-SHORT = Limits(wall_seconds=2.5)
+SHORT = Limits(wall_seconds=1.5)
 
 
 def programs(name: str) -> dict[str, str]:

@@ -46,17 +46,11 @@ def test_golds_earn_1_with_the_rows_prompt_and_without(prompt: str) -> None:
 
 
 def test_wrong_programs_earn_0_and_their_first_failure_is_told() -> None:
-    wrong = [
-        "class Solution:\n    def __getattr__(self, name): return lambda *a, **k: 77",
-        "def f(x): return 1",
-    ]
-    for program in wrong:
-        logged: dict[str, list] = {}
-        rewards = auto(
-            [program] * len(ROWS), entry_point=ENTRY_POINTS, test=TESTS, log_extra=logged.__setitem__
-        )
-        assert max(rewards) == 0.0  # type: ignore[type-var]
-        assert all("at " in why for why in logged["reward_error"])
+    wrong = "class Solution:\n    def __getattr__(self, name): return lambda *a, **k: 77"
+    logged: dict[str, list] = {}
+    rewards = auto([wrong] * len(ROWS), entry_point=ENTRY_POINTS, test=TESTS, log_extra=logged.__setitem__)
+    assert rewards == [0.0] * len(ROWS)
+    assert all("at " in why for why in logged["reward_error"])
 
 
 def test_a_test_with_names_that_nothing_defines_says_so() -> None:
