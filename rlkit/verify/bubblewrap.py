@@ -12,6 +12,7 @@ from pathlib import Path
 PACKAGES = ("numpy", "numpy.libs", "sortedcontainers")  # what programs may import beside the standard library
 INSIDE = Path(__file__).with_name("inside")
 TRIAL_TMP_BYTES = 1024**2
+HIDDEN_SERVER = ("--tmpfs", "/proc/1", "--remount-ro", "/proc/1")  # a sandbox's first process, from others
 ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "LANG": "C.UTF-8",
@@ -26,7 +27,12 @@ def why_not() -> str | None:
         return "bubblewrap (bwrap) is not installed"
     compileall.compile_dir(INSIDE, quiet=2)  # so that sandboxes start faster, where it may be written
     trial = subprocess.run(
-        [*command(TRIAL_TMP_BYTES), *python("/sandbox/inside")[:-1], "-c", "import json, ctypes"],
+        [
+            *command(TRIAL_TMP_BYTES, *HIDDEN_SERVER),
+            *python("/sandbox/inside")[:-1],
+            "-c",
+            "import json, ctypes",
+        ],
         capture_output=True,
         text=True,
         env={},

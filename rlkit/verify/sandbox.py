@@ -34,7 +34,6 @@ from rlkit.verify.inside import channel, records
 from rlkit.verify.inside.confine import supported
 from rlkit.verify.inside.watch import SECONDS_TO_START, NotRunError, Watch
 
-_HIDDEN = ("--tmpfs", "/proc/1", "--remount-ro", "/proc/1")  # the server of the cases, from them
 UNSANDBOXED = "RLKIT_UNSANDBOXED_CODE"
 
 
@@ -150,7 +149,7 @@ def start(
             else stack.enter_context(tempfile.TemporaryDirectory(prefix="rlkit-", ignore_cleanup_errors=True))
         )
         file, *held = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(1 + len(files or {})))
-        options = list(_HIDDEN) if role == "case_server" else []
+        options = list(bubblewrap.HIDDEN_SERVER) if role == "case_server" else []
         for (path, content), one in zip((files or {}).items(), held, strict=True):
             one.write(content)
             one.seek(0)
