@@ -96,6 +96,7 @@ def main() -> None:
     checkpoint = find_checkpoint(resume, training.output_dir)
     if resume != AUTO:
         check_output_dir(training.output_dir, checkpoint)
+    settings.value_gold_column = settings.value_gold_column or recipe.gold_column
     curriculum = resolve_config(settings)
     rewards = [load_reward(spec) for spec in recipe.rewards]
     rows = load_rows(recipe)

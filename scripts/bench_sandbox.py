@@ -2,11 +2,12 @@
 
     python scripts/bench_sandbox.py --count 5000
     python scripts/bench_sandbox.py --count 500 --hostile-every 0    # honest programs only
+    python scripts/bench_sandbox.py --count 100 --cases 100          # programs of 100 inputs and outputs
 
 Honest programs are HumanEval's golds where RLKIT_DATA names the folder of the data, else one that squares a
-number; hostile ones are those of tests/verify/hostile.txt, with 2 s each. As many run at a time as there are
-cores. *Processor* is what all processes of a grading took. It exits with 1 where a verdict is wrong or
-anything is left.
+number; hostile ones are those of tests/verify/hostile.txt, with 2 s each, or hostile_cases.txt with --cases.
+As many run at a time as there are cores. *Processor* is what all processes of a grading took. It exits with 1
+where a verdict is wrong or anything is left.
 """
 
 import argparse
@@ -24,10 +25,10 @@ from pathlib import Path
 
 import psutil
 
-from rlkit.verify.code import Outcome, complete, in_parallel, run_tests
+from rlkit.verify.code import Outcome, complete, in_parallel, run_cases, run_tests
 from rlkit.verify.sandbox import Limits
 
-HOSTILE = Path(__file__).parents[1] / "tests" / "verify" / "hostile.txt"
+PROGRAMS = Path(__file__).parents[1] / "tests" / "verify"
 HOSTILE_LIMITS = Limits(wall_seconds=2)
 ASSERTS = ["assert f(2) == 4", "assert f(3) == 9"]
 WARM_UP = 20
@@ -35,10 +36,24 @@ WARM_UP = 20
 Job = Callable[[], Outcome]
 
 
+def hostile_programs(name: str) -> list[str]:
+    text = (PROGRAMS / name).read_text().replace("#\\0", "#\0")
+    return [section.partition("\n")[2] for section in text.split("### ")[1:]]
+
+
 def hostile_jobs() -> list[Job]:
-    text = HOSTILE.read_text().replace("#\\0", "#\0")
-    programs = [section.partition("\n")[2] for section in text.split("### ")[1:]]
+    programs = hostile_programs("hostile.txt")
     return [partial(run_tests, program, ASSERTS, limits=HOSTILE_LIMITS) for program in programs]
+
+
+def case_jobs(num_cases: int) -> tuple[list[Job], list[Job]]:
+    """Honest and hostile scripts that square a number."""
+    cases = [str(i) for i in range(2, num_cases + 2)], [str(i * i) for i in range(2, num_cases + 2)]
+    answer = "x = int(input())\nprint(x * x if found else 0)"
+    hostile = [f"{program}\n{answer}" for program in hostile_programs("hostile_cases.txt")]
+    return [partial(run_cases, "print(int(input()) ** 2)", *cases)], [
+        partial(run_cases, program, *cases, limits=HOSTILE_LIMITS) for program in hostile
+    ]
 
 
 def honest_jobs() -> list[Job]:
@@ -78,8 +93,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--count", type=int, default=5000, help="Gradings.")
     parser.add_argument("--hostile-every", type=int, default=5, help="One grading in so many; 0: none.")
+    parser.add_argument("--cases", type=int, default=0, help="Inputs and outputs a program; 0: functions.")
     args = parser.parse_args()
-    honest, hostile = itertools.cycle(honest_jobs()), itertools.cycle(hostile_jobs())
+    both = case_jobs(args.cases) if args.cases else (honest_jobs(), hostile_jobs())
+    honest, hostile = map(itertools.cycle, both)
     is_hostile = [args.hostile_every > 0 and i % args.hostile_every == 0 for i in range(args.count)]
     jobs = [next(hostile) if bad else next(honest) for bad in is_hostile]
     with tempfile.TemporaryDirectory() as folder:

@@ -36,7 +36,8 @@ def grade(
     """Grade a file with a reward: its rows with `reward` and `reward_error`, and a summary.
 
     The reward's arguments are the file's columns. `reward` is empty where the reward could not score a row,
-    and `reward_error` says why if it failed. With --golds: does every gold answer earn 1, bare or boxed?
+    and `reward_error` says why if it failed, or what the reward says of it. With --golds: what share of the
+    gold answers earn 1, bare or boxed, and why do the others not?
     While it runs, the rows graded so far are in OUTPUT.partial.jsonl.
 
     rlkit grade --reward rewards/math_answer.py:accuracy --input out.jsonl --output graded.jsonl
@@ -114,8 +115,23 @@ def _print_summary(grades: "list[Grade]", seconds: float, golds: bool) -> None:
     for number, error in failed[:SHOWN_ROWS]:
         typer.echo(f"  row {number} failed: {error:.200}")
     if golds:
-        bad = [
-            number for number, grade in enumerate(grades, start=1) if grade.reward is None or grade.reward < 1
-        ]
-        listed = ", ".join(map(str, bad[:100])) + (", ..." if len(bad) > 100 else "")
-        typer.echo(f"{len(bad)} golds do not earn 1" + (f": rows {listed}" if bad else ""))
+        _print_golds(grades)
+
+
+def _print_golds(grades: "list[Grade]") -> None:
+    from rlkit.verify.golds import grouped
+
+    bad = [
+        (number, grade)
+        for number, grade in enumerate(grades, start=1)
+        if grade.reward is None or grade.reward < 1
+    ]
+    listed = ", ".join(str(number) for number, _ in bad[:100]) + (", ..." if len(bad) > 100 else "")
+    typer.echo(f"{len(bad)} golds do not earn 1" + (f": rows {listed}" if bad else ""))
+    earning = len(grades) - len(bad)
+    typer.echo(f"{earning} of {len(grades)} golds earn 1 ({100 * earning / max(len(grades), 1):.1f}%)")
+    reasons = [(number, grade.error or grade.why or "the reward does not say why") for number, grade in bad]
+    for count, reason, rows in grouped(reasons):
+        typer.echo(
+            f"  {count}: {reason:.200} (rows {', '.join(map(str, rows))}{', ...' * (count > len(rows))})"
+        )

@@ -18,9 +18,9 @@ def find_answer(text: str, form: AnswerForm = "any") -> str | None:
 
     Args:
         text: a completion; of any length, as only a bounded part of it is looked at closely.
-        form: "boxed": the content of the last `\boxed{}`, with the boxes joined to it. "hash": what follows the last `####` on its line,
-            as in GSM8K. "last_number": the last number, "1,234.5" or "-3". "any": the first of these that
-            there is: a box, a `####`, all of a text without words, the expression after "answer is" or
+        form: "boxed": the content of the last `\boxed{}`, with the boxes joined to it. "hash": what follows
+            the last `####` on its line, as in GSM8K. "last_number": the last number, "1,234.5" or "-3".
+            "any": the first of these that there is: a box, a `####`, all of a text without words, the expression after "answer is" or
             "answer:", the last formula or number.
 
     find_answer(r"\boxed{\frac{1}{2}}.") is r"\frac{1}{2}"; find_answer("2+2=4\n#### 4") is "4". A last box

@@ -3,36 +3,26 @@
 Functions: the program runs in one sandbox and serves calls, the tests run in another one and hold stand-ins
 that make these calls (inside/solution_process.py, inside/tester_process.py). Only plain values come back, so
 nothing that a program patches, overrides or prints reaches the asserts, and the expected results are never in
-reach of the program. Inputs and outputs: a fresh sandbox a case, compared here.
+reach of the program. Inputs and outputs: cases.py.
 """
 
+import ast
 import os
 import re
 import socket
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
-from rlkit.verify.sandbox import Limits, isolation, start, wait
+from rlkit.verify.cases import run_cases
+from rlkit.verify.inside.watch import NotRunError
+from rlkit.verify.languages import language_name
+from rlkit.verify.outcome import Outcome, not_run, unusable
+from rlkit.verify.sandbox import Limits, Sandboxed, isolation, start, watch_of
+
+__all__ = ["Outcome", "complete", "in_parallel", "last_code_block", "last_program", "run_cases", "run_tests"]
 
 _FENCE = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.MULTILINE | re.DOTALL)
-_PYTHON = ("python", "py", "python3")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How many tests a program passed, of how many; of none if the tests themselves are unusable."""
-
-    passed: int
-    total: int
-
-    def reward(self, share: bool) -> float | None:
-        """The share passed, or 1.0 only for all; None where there was nothing to pass."""
-        if not self.total:
-            return None
-        return self.passed / self.total if share else float(self.passed == self.total)
 
 
 def last_code_block(text: str) -> str:
@@ -41,19 +31,31 @@ def last_code_block(text: str) -> str:
     A block that is not closed (a truncated completion) reaches to the end.
     last_code_block("So:\n```python\nx = 1\n```\nDone.") is "x = 1\n".
     """
-    blocks = _FENCE.findall(text.replace("\r\n", "\n"))
-    for languages in (_PYTHON, ("",)):
-        chosen = [code for language, code in blocks if language.lower() in languages]
+    return last_program(text, "python")[1]
+
+
+def last_program(text: str, language: str | None) -> tuple[str, str]:
+    """As last_code_block, for a language of languages.py: its name and the code.
+
+    Without one it is Python's, unless only blocks of others are fenced with their names.
+    last_program("```cpp\nint main() {}\n```", None) is ("cpp", "int main() {}\n").
+    """
+    blocks = [(name, code) for name, code in _FENCE.findall(text.replace("\r\n", "\n"))]
+    named = [(language_name(name), code) for name, code in blocks if language_name(name)]
+    for wanted in [language] if language else ["python", *(name for name, _ in reversed(named))]:
+        chosen = [code for name, code in named if name == wanted]
         if chosen:
-            return chosen[-1]
-    return "" if blocks else text
+            return wanted or "python", chosen[-1]
+    unnamed = [code for name, code in blocks if not name]
+    return language or "python", unnamed[-1] if unnamed else "" if blocks else text
 
 
 def complete(code: str, entry_point: str, code_prompt: str | None) -> str:
-    """A HumanEval program: the prompt's code, then either the whole function again or what continues it."""
+    """A whole program: the prompt's code, then either the function or class again or what continues it."""
     if code_prompt is None:
         return code
-    whole = re.search(rf"^(async[ \t]+)?def[ \t]+{re.escape(entry_point)}\b", code, re.MULTILINE)
+    root = re.escape(re.match(r"\w*", entry_point)[0])  # type: ignore[index]
+    whole = re.search(rf"^((async[ \t]+)?def|class)[ \t]+{root}\b", code, re.MULTILINE)
     return f"{code_prompt}\n{code}" if whole else code_prompt + code
 
 
@@ -63,52 +65,45 @@ def run_tests(
     setup: Sequence[str] = (),
     entry_point: str | None = None,
     limits: Limits | None = None,
+    all_or_nothing: bool = False,
+    functions: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Run tests of a program's functions, after the set-up code, within one wall time for all.
 
     With an `entry_point` the one test defines check(candidate), as HumanEval's, and its statements count;
-    without, each test is code with asserts, as MBPP's. ValueError if there is no sandbox.
+    without, each test is code with asserts, as MBPP's. The entry point may be called on the way to a method:
+    "Solution().f" makes an instance a call. Classes that the set-up defines go by value between tests and
+    program, if the program has them too. `functions`: further names, in the set-up too, that stand for
+    functions of the program, and what they are there. With `all_or_nothing` the first test that fails is the
+    last one run. ValueError if there is no sandbox.
     """
     limits = limits or Limits()
-    deadline = time.monotonic() + limits.wall_seconds
-    request = {"tests": list(tests), "setup": list(setup), "entry_point": entry_point}
-    ours, theirs = socket.socketpair()
-    with (
-        ours,
-        theirs,
-        tempfile.TemporaryFile() as verdict,
-        start("solution_process", {"program": program, "objects": True}, limits, theirs) as solution,
-        start("tester_process", request, limits, ours, stdout=verdict) as tester,
-    ):
-        ours.close()
-        theirs.close()
-        ended = _wait_for_end(tester.pid, deadline, [tester, solution])
-        verdict.seek(0)
-        return _outcome(verdict.read().decode(), ended)
-
-
-def run_cases(
-    program: str,
-    inputs: Sequence[str],
-    outputs: Sequence[str],
-    all_or_nothing: bool = False,
-    limits: Limits | None = None,
-) -> Outcome:
-    """Run a program once for each input and compare its output, but for white space at the ends of lines.
-
-    A case fails with an exit code other than 0 too. All cases share one wall time. With `all_or_nothing` the
-    first case that fails is the last one run. ValueError if there is no sandbox.
-    """
-    limits = limits or Limits()
-    deadline = time.monotonic() + limits.wall_seconds
-    passed = 0
-    for given, expected in zip(inputs, outputs, strict=True):
-        output = _output(program, given, deadline, limits)
-        if output is not None and _lines(output) == _lines(expected):
-            passed += 1
-        elif all_or_nothing or time.monotonic() >= deadline:
-            break
-    return Outcome(passed, len(inputs))
+    classes = _classes(setup, entry_point)
+    testing = {
+        "tests": list(tests),
+        "setup": list(setup),
+        "entry_point": entry_point,
+        "functions": dict(functions or {}),
+        "classes": classes,
+        "stop": all_or_nothing,
+    }
+    serving = {"program": program, "objects": True, "classes": classes}
+    try:
+        ours, theirs = socket.socketpair()
+        with (
+            ours,
+            theirs,
+            tempfile.TemporaryFile() as verdict,
+            start("solution_process", serving, limits, theirs) as solution,
+            start("tester_process", testing, limits, ours, stdout=verdict) as tester,
+        ):
+            ours.close()
+            theirs.close()
+            exceeded = _wait_for_end(tester, solution, limits)
+            verdict.seek(0)
+            return _outcome(verdict.read().decode(errors="replace"), exceeded)
+    except (OSError, NotRunError) as error:
+        return not_run(error)
 
 
 def in_parallel(jobs: Iterable[Callable[[], Outcome]]) -> list[Outcome]:
@@ -125,37 +120,43 @@ def in_parallel(jobs: Iterable[Callable[[], Outcome]]) -> list[Outcome]:
             raise
 
 
-def _wait_for_end(pid: int, deadline: float, processes: Sequence) -> bool:
-    """Whether a process of ours ended by itself, before it or the others exceeded their limits."""
-    pidfd = os.pidfd_open(pid)
+def _classes(setup: Sequence[str], entry_point: str | None) -> list[str]:
+    """The classes that the set-up defines, but for the one to be written."""
+    names: list[str] = []
+    for code in setup:
+        try:
+            body = ast.parse(code).body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # the tester says so
+            continue
+        names += [statement.name for statement in body if isinstance(statement, ast.ClassDef)]
+    root = re.match(r"\w*", entry_point or "")[0]  # type: ignore[index]
+    return [name for name in dict.fromkeys(names) if name != root]
+
+
+def _wait_for_end(tester: Sandboxed, solution: Sandboxed, limits: Limits) -> str | None:
+    """What limit was exceeded before the tester ended; a NotRunError where a sandbox did not start."""
+    pidfd = os.pidfd_open(tester.process.pid)
     try:
-        wait(pidfd, deadline, processes)
-    except TimeoutError:
-        return False
+        watch_of([tester, solution], limits.wall_seconds).wait(pidfd)
+    except TimeoutError as error:
+        return str(error)
     finally:
         os.close(pidfd)
-    return True
+    tester.check_started()
+    solution.check_started()
+    return None
 
 
-def _outcome(verdict: str, ended: bool) -> Outcome:
-    """What the tester wrote: "3\\n101." is two of three; nothing, if it ended, no test that can be run."""
-    total, _, marks = verdict.partition("\n")
+def _outcome(verdict: str, exceeded: str | None) -> Outcome:
+    """What the tester wrote: the lines 3, 1, 0 why, 1 and . are two of three."""
+    if verdict.startswith("!"):
+        return unusable(verdict[1:].strip())
+    total, *marks = verdict.split("\n")[:-1] or [""]
     if not total:
-        return Outcome(0, 0 if ended else 1)
+        why = exceeded or "the tests ended before the first one"
+        return Outcome(0, 1, why) if exceeded else unusable(why)
     passed = marks.count("1")
-    return Outcome(passed if marks.endswith(".") else min(passed, int(total) - 1), int(total))
-
-
-def _output(program: str, given: str, deadline: float, limits: Limits) -> str | None:
-    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout:
-        stdin.write(given.encode(errors="replace"))
-        stdin.seek(0)
-        with start("program_process", {"program": program}, limits, stdin=stdin, stdout=stdout) as process:
-            if not _wait_for_end(process.pid, deadline, [process]) or process.wait() != 0:
-                return None
-        stdout.seek(0)
-        return stdout.read(limits.file_bytes).decode(errors="replace")
-
-
-def _lines(text: str) -> list[str]:
-    return [line.rstrip() for line in text.rstrip().split("\n")]
+    why = next((mark[2:] for mark in marks if mark.startswith("0")), exceeded)
+    if "." in marks:
+        return Outcome(passed, int(total), why)
+    return Outcome(min(passed, int(total) - 1), int(total), why or "the tests ended before the last one")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlkit.verify.rewards import Reward, as_completion, check_golds, checked_rewards, grade, reward_name
+from rlkit.verify.golds import gold_text
+from rlkit.verify.rewards import Reward, as_completion, checked_rewards, grade, reward_name
 from rlkit.verify.sandbox import NoSandboxError
 
 BATCH_SIZE = 256
@@ -18,10 +19,14 @@ _GIVEN = ("completions", "prompts", "completion_ids", "trainer_state", "log_extr
 
 @dataclass(frozen=True)
 class Grade:
-    """What a reward gave a row: a number, None for unscorable, or None with the text of its error."""
+    """What a reward gave a row: a number, None for unscorable, or None with the text of its error.
+
+    `why` is what the reward itself says about a number below 1 or a None (its log's column reward_error).
+    """
 
     reward: float | None
     error: str | None = None
+    why: str | None = None
 
 
 def prepare_rows(
@@ -81,7 +86,7 @@ def grade_rows(
 
 
 def grade_golds(reward: Reward, rows: Sequence[Mapping[str, Any]], gold_column: str) -> Iterator[list[Grade]]:
-    """As `grade_rows`, with each row's own gold as its completion: 1 where `check_golds` lets it pass."""
+    """As `grade_rows`, with each row's own gold as its completion, bare, then where that earns less boxed."""
     if gold_column not in rows[0]:
         raise ValueError(
             f"gold column {gold_column!r} is not in the data; it has {list(rows[0])}; name the one that "
@@ -132,18 +137,31 @@ class GradeWriter:
 
 
 def _grade_gold_batch(reward: Reward, rows: Sequence[Mapping[str, Any]], gold_column: str) -> list[Grade]:
-    grades = [Grade(1.0)] * len(rows)
-    for i in check_golds(reward, rows, gold_column):
-        completion = as_completion(rows[i], str(rows[i][gold_column]))
-        grades[i] = _grade_batch(reward, [rows[i]], [completion])[0]
+    golds = [gold_text(row[gold_column]) for row in rows]
+    grades = _grade_batch(
+        reward, rows, [as_completion(row, gold) for row, gold in zip(rows, golds, strict=True)]
+    )
+    failing = [i for i, grade in enumerate(grades) if grade.reward is None or grade.reward < 1]
+    boxed = [as_completion(rows[i], f"\\boxed{{{golds[i]}}}") for i in failing]
+    again = _grade_batch(reward, [rows[i] for i in failing], boxed) if failing else []
+    for i, second in zip(failing, again, strict=True):
+        if second.reward == 1:
+            grades[i] = second
     return grades
 
 
 def _grade_batch(
     reward: Reward, rows: Sequence[Mapping[str, Any]], completions: Sequence[Any]
 ) -> list[Grade]:
+    reasons: list[Any] = [None] * len(rows)
+
+    def log_extra(column: str, values: list[Any]) -> None:
+        if column == "reward_error" and len(values) == len(rows):
+            reasons[:] = values
+
     try:
-        return [Grade(value) for value in checked_rewards(grade(reward, completions, rows), len(rows))]
+        values = checked_rewards(grade(reward, completions, rows, log_extra=log_extra), len(rows))
+        return [Grade(value, None, why) for value, why in zip(values, reasons, strict=True)]
     except NoSandboxError:  # true of every row: nothing can be graded here
         raise
     except Exception as error:  # grading model output: untrusted; the error is the row's result
@@ -174,7 +192,7 @@ def _required(reward: Reward) -> list[str]:
 
 
 def _graded(row: Mapping[str, Any], grade: Grade) -> dict[str, Any]:
-    return {**row, "reward": grade.reward, "reward_error": grade.error}
+    return {**row, "reward": grade.reward, "reward_error": grade.error or grade.why}
 
 
 def _write_json(path: Path, rows: list[dict[str, Any]]) -> None:

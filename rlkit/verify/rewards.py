@@ -159,15 +159,18 @@ def grade(
     completions: Sequence[Completion],
     rows: Sequence[Row],
     completion_ids: list[list[int]] | None = None,
+    log_extra: Callable[[str, list[Any]], None] | None = None,
 ) -> Any:
     """Call a reward outside of a trainer, with what TRL would give it; the result is not checked.
 
-    `rows` are the completions' own, one each. An async reward runs in a thread of its own, as the caller may
-    be a notebook that has an event loop already.
+    `rows` are the completions' own, one each; what the reward logs is dropped without `log_extra`. An async
+    reward runs in a thread of its own, as the caller may be a notebook that has an event loop already.
     """
     columns = _columns(rows)
     if completion_ids is not None:
         columns["completion_ids"] = completion_ids
+    if log_extra is not None:
+        columns["log_extra"] = log_extra
     result = reward(completions=list(completions), **columns)
     if not is_async(reward):
         return result

@@ -1,12 +1,9 @@
 """Hostile programs earn nothing, leave nothing behind, and do not disturb the next one."""
 
-import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,20 +27,6 @@ def hostile_programs() -> dict[str, str]:
 
 
 HOSTILE = hostile_programs()
-
-
-@pytest.fixture
-def nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No process, descriptor or file is left by the test."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    processes = psutil.Process().children(recursive=True)  # of other tests: math-verify's
-    descriptors = os.listdir("/proc/self/fd")
-    yield
-    assert psutil.Process().children(recursive=True) == processes
-    assert os.listdir("/proc/self/fd") == descriptors
-    assert list(tmp_path.iterdir()) == []
-    for folder in ("/", "/tmp", "/var/tmp", "/dev/shm", "/usr", str(Path.home()), "/work", os.getcwd()):
-        assert not Path(folder, "rlkit_escape").exists()
 
 
 def fails(name: str) -> bool:

@@ -217,3 +217,27 @@ def test_without_a_sandbox_nothing_is_graded_or_written(tmp_path, monkeypatch):
     )
     assert done.returncode == 2 and "bubblewrap (bwrap) is not installed" in done.stderr
     assert list(tmp_path.iterdir()) == [rows]
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_golds_of_code_say_what_share_earns_and_why_the_rest_does_not(tmp_path):
+    good = {"inputs": ["2", "3"], "outputs": ["4", "9"], "solution": "print(int(input()) ** 2)"}
+    rows = [
+        good,
+        good | {"outputs": ["4", "8"]},
+        good | {"outputs": ["5", "9"]},
+        good | {"outputs": ["4"]},
+        {"entry_point": "Solution().f", "test": "def check(candidate):\n    assert candidate(2) == 4",
+         "solution": "class Solution:\n    def f(self, x): return x * x"},
+    ]  # fmt: skip
+    source, output = write_jsonl(tmp_path / "in.jsonl", rows), tmp_path / "out.jsonl"
+    done = rlkit_grade(
+        *("--reward", "rewards.code:auto", "--input", source, "--output", output),
+        *("--golds", "--gold-column", "solution"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "3 golds do not earn 1: rows 2, 3, 4\n2 of 5 golds earn 1 (40.0%)\n" in done.stdout
+    assert "  2: case 2: '9\\n' where '8' is expected (rows 2, 3)\n" in done.stdout
+    assert "  1: the row has 2 inputs and 1 outputs (rows 4)\n" in done.stdout
+    assert [row["reward"] for row in read_rows(output)] == [1.0, 0.0, 0.0, None, 1.0]
+    assert [bool(row["reward_error"]) for row in read_rows(output)] == [False, True, True, True, False]

@@ -6,10 +6,12 @@ whatever its sender wrote: this is why the tester's `==` and `assert` can be tru
 """
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-MAX_MESSAGE_BYTES = 4 * 1024**2
+MAX_MESSAGE_BYTES = 4 * 1024**2  # where nothing else limits the receiver's memory
+MAX_REPLY_BYTES, MAX_REQUEST_BYTES = 16 * 1024**2, 64 * 1024**2  # in a sandbox
 MAX_DEPTH = 100
 _JSON_INT_BITS = 64  # a longer integer travels as hex: its decimal digits take quadratic time
 
@@ -30,14 +32,19 @@ def pack(value: Any, keep: Callable[[Any], Any] | None = None, depth: int = MAX_
         return value if value.bit_length() <= _JSON_INT_BITS else {"int": hex(value)}
     if isinstance(value, complex):
         return {"complex": [value.real, value.imag]}
-    if isinstance(value, bytes):
+    if isinstance(value, bytes | bytearray):
         return {"bytes": value.hex()}
+    if isinstance(value, range):
+        return {"range": [value.start, value.stop, value.step]}
     if isinstance(value, type) and _TYPES.get(value.__name__) is value:
         return {"type": value.__name__}
     if depth == 0:
         raise TypeError(f"a value nested more than {MAX_DEPTH} deep")
 
     def each(items: Iterable[Any]) -> list[Any]:
+        items = list(items)
+        if _is_json(items):
+            return items
         return [pack(item, keep, depth - 1) for item in items]
 
     if isinstance(value, list):
@@ -47,11 +54,19 @@ def pack(value: Any, keep: Callable[[Any], Any] | None = None, depth: int = MAX_
     for name, kind in _COLLECTIONS.items():
         if isinstance(value, kind):
             return {name: each(value)}
-    if getattr(value, "shape", None) == ():
+    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
         return pack(value.item(), keep, depth - 1)
     if keep is None:
         raise TypeError(f"{type(value).__name__} is not a plain value")
     return {"object": keep(value)}
+
+
+def _is_json(items: list[Any]) -> bool:
+    """Whether all items are scalars as JSON has them: then a long list takes no Python code an item."""
+    kinds = set(map(type, items))
+    if kinds == {int}:
+        return max(max(items), -min(items)).bit_length() < _JSON_INT_BITS
+    return kinds <= {str, float, bool, type(None)}
 
 
 def unpack(packed: Any, find: Callable[[Any], Any] | None = None) -> Any:
@@ -60,6 +75,8 @@ def unpack(packed: Any, find: Callable[[Any], Any] | None = None) -> Any:
     A ValueError, TypeError, LookupError or OverflowError where it is no packing.
     """
     if isinstance(packed, list):
+        if {dict, list}.isdisjoint(map(type, packed)):
+            return list(packed)
         return [unpack(item, find) for item in packed]
     if not isinstance(packed, dict):
         return packed
@@ -73,7 +90,7 @@ def unpack(packed: Any, find: Callable[[Any], Any] | None = None) -> Any:
     return _SCALARS[kind](content)
 
 
-_COLLECTIONS = {kind.__name__: kind for kind in (tuple, set, frozenset)}
+_COLLECTIONS = {kind.__name__: kind for kind in (tuple, set, frozenset, deque)}
 _TYPES = {
     kind.__name__: kind
     for kind in (bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, type(None))
@@ -82,28 +99,38 @@ _SCALARS: dict[str, Callable[[Any], Any]] = {
     "int": lambda content: int(content, 16),
     "complex": lambda content: complex(*map(float, content)),
     "bytes": bytes.fromhex,
+    "range": lambda content: range(*content),
     "type": lambda content: _TYPES[content],
 }
 
 
-def encode(message: Any, keep: Callable[[Any], Any] | None = None) -> bytes:
-    """A message as bytes; a TypeError as in pack."""
-    text = json.dumps(pack(message, keep)).encode()
+def frame(packed: Any) -> bytes:
+    """What pack gave, as the bytes of a message."""
+    text = json.dumps(packed).encode()
     return len(text).to_bytes(4, "big") + text
 
 
-def receive(read: Callable[[int], bytes], find: Callable[[Any], Any] | None = None) -> Any:
+def encode(message: Any, keep: Callable[[Any], Any] | None = None) -> bytes:
+    """A message as bytes; a TypeError as in pack."""
+    return frame(pack(message, keep))
+
+
+def receive(
+    read: Callable[[int], bytes],
+    decode: Callable[[Any], Any] = unpack,
+    max_bytes: int = MAX_MESSAGE_BYTES,
+) -> Any:
     """The next message; `read(n)` gives up to n bytes, none where the channel is closed.
 
-    BrokenChannelError if there is none: the channel closed, the length exceeds MAX_MESSAGE_BYTES, or the
-    content is not a packing of plain values.
+    BrokenChannelError if there is none: the channel closed, the length exceeds `max_bytes`, or the content is
+    not a packing of plain values.
     """
     length = int.from_bytes(_read_exactly(read, 4), "big")
-    if length > MAX_MESSAGE_BYTES:
-        raise BrokenChannelError(f"a message of {length} bytes, more than {MAX_MESSAGE_BYTES}")
+    if length > max_bytes:
+        raise BrokenChannelError(f"a message of {length} bytes, more than {max_bytes}")
     try:
-        return unpack(json.loads(_read_exactly(read, length)), find)
-    except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
+        return decode(json.loads(_read_exactly(read, length)))
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError, AttributeError) as error:
         raise BrokenChannelError(f"not a message of plain values: {error}") from error
 
 

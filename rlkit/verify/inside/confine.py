@@ -2,17 +2,20 @@
 
 Resource limits are lowered, hard and soft, and a seccomp filter leaves one process: it may start threads, but
 no other process. So there is no fork bomb and no grandchild to hunt for, and RLIMIT_AS bounds the memory of
-all that runs. Memory that no limit counts (System V segments, memfd), sockets and tracing are refused too.
+all that runs. Memory that no limit counts (System V segments, memfd), sockets and tracing are refused, and
+so are changes to other processes and message queues, by which one run could leave something to the next.
 """
 
 import ctypes
 import errno
-import platform
+import os
 import resource
 import signal
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 
 MAX_OPEN_FILES = 64
+STACK_BYTES = 120 * 1024**2  # what the kernel keeps free below a main thread's stack
 
 # seccomp(2), linux/filter.h, linux/audit.h
 _LOAD, _IF_EQUAL, _IF_AT_LEAST, _IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -50,36 +53,63 @@ _REFUSED = {
     "add_key": (248, 217),
     "request_key": (249, 218),
     "keyctl": (250, 219),
+    "mq_open": (240, 180),
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
+}
+_OF_ITSELF_ONLY = {  # the first argument is a process: 0 is the caller
+    "prlimit64": (302, 261),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274),
 }
 
 
 def supported() -> bool:
     """Whether the filter is known for this machine."""
-    return platform.system() == "Linux" and platform.machine() in _MACHINES
+    return sys.platform == "linux" and os.uname().machine in _MACHINES
 
 
 def confine(limits: Mapping[str, int]) -> None:
     """Lower the limits of this process: cpu_seconds, memory_bytes, file_bytes; one process, no sockets."""
-    for kind, value in (
-        (resource.RLIMIT_CPU, limits["cpu_seconds"]),
-        (resource.RLIMIT_AS, limits["memory_bytes"]),
-        (resource.RLIMIT_FSIZE, limits["file_bytes"]),
-        (resource.RLIMIT_NOFILE, MAX_OPEN_FILES),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(kind, (value, value))
+    prepare(limits)()
+
+
+def prepare(limits: Mapping[str, int]) -> Callable[[], None]:
+    """What confine does, ready to be done: for a process that forks many that are to be confined."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl
-    instructions = b"".join(_filter(*_MACHINES[platform.machine()]))
+    instructions = b"".join(_filter(*_MACHINES[os.uname().machine]))
     buffer = ctypes.create_string_buffer(instructions)
     program = _Program(len(instructions) // 8, ctypes.addressof(buffer))
-    for arguments in (
-        (_PR_SET_PDEATHSIG, signal.SIGKILL),
-        (_PR_SET_NO_NEW_PRIVS, 1),
-        (_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(program)),
-    ):
-        padded = [*arguments, 0, 0, 0][:5]
-        if prctl(*map(ctypes.c_ulong, padded)) != 0:
-            raise OSError(ctypes.get_errno(), f"prctl{arguments} failed")
+    calls = [
+        [ctypes.c_ulong(argument) for argument in [*arguments, 0, 0, 0][:5]]
+        for arguments in (
+            (_PR_SET_PDEATHSIG, signal.SIGKILL),
+            (_PR_SET_NO_NEW_PRIVS, 1),
+            (_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(program)),
+        )
+    ]
+    memory = resource.RLIMIT_DATA if limits["counts_data"] else resource.RLIMIT_AS
+    kept = (buffer, program)  # the kernel reads them when it is done
+
+    def done() -> None:
+        for kind, value in (
+            (resource.RLIMIT_CPU, limits["cpu_seconds"]),
+            (memory, limits["memory_bytes"]),
+            (resource.RLIMIT_FSIZE, limits["file_bytes"]),
+            (resource.RLIMIT_NOFILE, MAX_OPEN_FILES),
+            (resource.RLIMIT_CORE, 0),
+        ):
+            resource.setrlimit(kind, (value, value))
+        hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
+        if hard == resource.RLIM_INFINITY or hard >= STACK_BYTES:
+            resource.setrlimit(resource.RLIMIT_STACK, (STACK_BYTES, STACK_BYTES))
+        for arguments in calls:
+            if prctl(*arguments) != 0:
+                raise OSError(ctypes.get_errno(), f"prctl failed, of {len(kept[0])} bytes of filter")
+
+    return done
 
 
 class _Program(ctypes.Structure):
@@ -104,6 +134,7 @@ def _filter(architecture: int, machine: int) -> list[bytes]:
         _instruction(_IF_AT_LEAST, _X32_CALLS, if_false=1),
         refuse,
         *(part for call in refused for part in (_instruction(_IF_EQUAL, call, if_false=1), refuse)),
+        *(part for calls in _OF_ITSELF_ONLY.values() for part in _if_first_argument_is_0(calls[machine])),
         _instruction(
             _IF_EQUAL, _CLONE3[machine], if_false=1
         ),  # then glibc takes clone, whose flags can be seen
@@ -118,4 +149,14 @@ def _filter(architecture: int, machine: int) -> list[bytes]:
         _instruction(_IF_EQUAL, _PR_SET_PDEATHSIG, if_false=1),  # it must die with its parent
         refuse,
         allow,
+    ]
+
+
+def _if_first_argument_is_0(call: int) -> list[bytes]:
+    return [
+        _instruction(_IF_EQUAL, call, if_false=4),
+        _instruction(_LOAD, _FIRST_ARGUMENT),
+        _instruction(_IF_EQUAL, 0, if_true=1),
+        _instruction(_RETURN, _ERROR | errno.EPERM),
+        _instruction(_RETURN, _ALLOW),
     ]
