@@ -2,7 +2,8 @@ r"""1.0 where the completion's final answer is mathematically the gold answer, b
 
 The functions differ in where a completion must state its answer: `accuracy` takes the content of the last
 `\boxed{}`, with those that its sentence joins to it, else what follows `####`, else what "the answer is",
-else the last formula or number; the others take one of these and nothing else, for data whose prompts ask for it.
+else the last formula or number; the others take one of these and nothing else, for data whose prompts ask
+for it.
 
 The gold may be bare ("1/2", "1,000") or a solution that ends in one ("... #### 1,000" as in GSM8K,
 "... \boxed{1000}"), or a list of golds, of which any counts. An answer of several parts is one gold:
