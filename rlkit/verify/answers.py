@@ -18,10 +18,10 @@ def find_answer(text: str, form: AnswerForm = "any") -> str | None:
 
     Args:
         text: a completion; of any length, as only a bounded part of it is looked at closely.
-        form: "boxed": the content of the last `\boxed{}`, with the boxes joined to it. "hash": what follows
-            the last `####` on its line, as in GSM8K. "last_number": the last number, "1,234.5" or "-3".
-            "any": the first of these that there is: a box, a `####`, all of a text without words, the
-            expression after "answer is" or "answer:", the last formula or number.
+        form: "boxed": the content of the last `\boxed{}`, with those joined to it (boxes.py). "hash": what
+            follows the last `####` on its line, as in GSM8K. "last_number": the last number, "1,234.5" or
+            "-3". "any": the first of these that there is: a box, a `####`, all of a text without words, what
+            follows "answer is" or "answer:", the last formula or number (expressions.py).
 
     find_answer(r"\boxed{\frac{1}{2}}.") is r"\frac{1}{2}"; find_answer("2+2=4\n#### 4") is "4". A last box
     that is empty, not closed (a truncated text), or longer than MAX_ANSWER_CHARS is no answer, whatever
