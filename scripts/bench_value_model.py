@@ -30,8 +30,8 @@ from rlkit.curriculum.calibration import spearman
 from rlkit.curriculum.estimators.text_features import prompt_text
 from rlkit.curriculum.estimators.value_model import ValueModel
 from rlkit.hosts.simulated.host import SimulatedHost, SimulationConfig
+from rlkit.prompts.keys import prompt_keys, unique_prompts
 from rlkit.prompts.pool import PromptPool, make_pool
-from rlkit.prompts.rows import prompt_keys, unique_prompts
 from rlkit.types import Groups
 
 TOKEN = re.compile(r"\\?[a-z]+|\d+|[^\sa-z\d]")

@@ -1,6 +1,6 @@
 """The prompts that a run may choose from, and what is known of each.
 
-A prompt's key is a hash of its content, so it survives reordering, other columns and other machines.
+A prompt is a row: its key is a hash of all of it (`keys.py`), so it survives reordering and other machines.
 Candidates come from a stream of shuffled passes over the pool, so that every prompt is looked at once a
 pass, whatever the selector then takes: uniform sampling is the stream itself.
 """
@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.prompts.rows import Rows, column, column_names, prompt_keys, unique_prompts
+from rlkit.prompts.keys import prompt_keys, unique_prompts
+from rlkit.prompts.rows import Rows, column, column_names
 from rlkit.prompts.usable import Usable
 
 logger = logging.getLogger(__name__)
@@ -260,7 +261,7 @@ def _outside(index_N: np.ndarray, taken: np.ndarray) -> np.ndarray:
 
 
 def make_pool(rows: Any, seed: int = 0) -> PromptPool:
-    """A pool of the data set's prompts, each kept once.
+    """A pool of the data set's rows; of those that are the same in every column one is kept.
 
     Raises:
         ValueError: the data set has no length (a stream), no rows, or no `prompt` column.
@@ -282,7 +283,9 @@ def make_pool(rows: Any, seed: int = 0) -> PromptPool:
     unique = unique_prompts(keys)
     if len(unique) < len(rows):
         logger.warning(
-            "%d of %d prompts are duplicates; each is kept once", len(rows) - len(unique), len(rows)
+            "%d of %d rows are the same as others in every column; each is kept once",
+            len(rows) - len(unique),
+            len(rows),
         )
         rows = rows.select(unique) if hasattr(rows, "select") else [rows[int(index)] for index in unique]
         keys = keys[unique]

@@ -13,6 +13,8 @@ from rlkit.record.manifest import checkpoints, defect, is_committed
 logger = logging.getLogger(__name__)
 
 VERSION = 5
+VERSION = 6
+"""The first in which a prompt's key is a hash of its whole row; before it was one of its text alone."""
 FOLDER = "rlkit"
 AUTO = "auto"
 """As `resume_from_checkpoint`: the newest whole checkpoint, or a new run where there is none."""
@@ -45,11 +47,18 @@ def load_state(checkpoint: Path, name: str) -> dict[str, Any]:
         )
     stored = torch.load(path, weights_only=True)
     if stored["version"] != VERSION:
-        raise ValueError(
-            f"{path} has format {stored['version']}, this rlkit reads {VERSION}; "
-            "resume with the version that wrote it"
-        )
+        raise ValueError(_other_version(path, stored["version"]))
     return _unpack(stored["state"])
+
+
+def _other_version(path: Path, version: int) -> str:
+    why = ""
+    if version < VERSION:
+        why = " (its prompts are known by their text alone, and a prompt is now known by its whole row)"
+    return (
+        f"{path} has format {version}{why}, this rlkit reads {VERSION}; resume with the version that wrote "
+        "it, or start a new run from the checkpoint's weights (model_name_or_path)"
+    )
 
 
 def last_checkpoint(output_dir: str | Path) -> str | None:

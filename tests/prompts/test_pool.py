@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlkit.prompts.pool import PromptPool, make_pool
-from rlkit.prompts.rows import prompt_keys, unique_prompts
 
 NOTHING = np.empty(0, dtype=np.int64)
 
@@ -99,48 +98,36 @@ def test_metrics_of_an_untouched_pool_are_zero():
     assert set(numbered(3).metrics().values()) == {0.0}
 
 
-def test_keys_depend_on_the_prompt_alone():
-    message = {"role": "user", "content": "2+2?"}
-    plain = prompt_keys([{"prompt": "a"}, {"prompt": "b"}])
-    assert plain.dtype == np.uint64
-    np.testing.assert_array_equal(prompt_keys([{"prompt": "b", "answer": "7"}, {"prompt": "a"}]), plain[::-1])
-    turned = [{"prompt": [{"content": "2+2?", "role": "user"}]}]
-    np.testing.assert_array_equal(prompt_keys([{"prompt": [message]}]), prompt_keys(turned))
-    assert prompt_keys([{"prompt": "a"}])[0] == 3405396810240292928  # stable over machines and versions
-
-
-def test_keys_of_a_dataset_are_those_of_its_rows():
-    rows = [{"prompt": f"question {i}", "answer": i} for i in range(5)]
-    np.testing.assert_array_equal(prompt_keys(Dataset.from_list(rows)), prompt_keys(rows))
-
-
-@pytest.mark.parametrize("make", [list, Dataset.from_list])
-def test_keys_do_not_depend_on_how_many_rows_are_read_at_once(make, monkeypatch):
-    texts = [{"prompt": f"question {i}"} for i in range(7)]
-    pictures = [{"prompt": "what is it?", "image": str(i)} for i in range(7)]
-    whole = [prompt_keys(make(rows)) for rows in (texts, pictures)]
-    monkeypatch.setattr("rlkit.prompts.rows.SLICE", 3)
-    for rows, keys in zip((texts, pictures), whole, strict=True):
-        np.testing.assert_array_equal(prompt_keys(make(rows)), keys)
-        assert len(set(keys.tolist())) == 7
-
-
-def test_the_same_question_of_two_pictures_is_two_prompts():
-    keys = prompt_keys([{"prompt": "what is it?", "image": "a"}, {"prompt": "what is it?", "image": "b"}])
-    assert keys[0] != keys[1]
-
-
-def test_unique_prompts_are_the_first_of_each_key_in_order():
-    np.testing.assert_array_equal(unique_prompts(np.array([7, 9, 7, 1, 9])), [0, 1, 3])
-
-
 @pytest.mark.parametrize("make", [list, Dataset.from_list])
 def test_duplicates_are_kept_once_and_counted(make, caplog):
-    rows = [{"prompt": text, "answer": i} for i, text in enumerate(["a", "b", "a", "a", "c"])]
+    rows = [{"prompt": text, "answer": ord(text)} for text in ["a", "b", "a", "a", "c"]]
     with caplog.at_level(logging.WARNING, logger="rlkit"):
         pool = make_pool(make(rows))
-    assert [row["answer"] for row in pool.take(np.arange(len(pool)))] == [0, 1, 4]
-    assert caplog.messages == ["2 of 5 prompts are duplicates; each is kept once"]
+    assert [row["answer"] for row in pool.take(np.arange(len(pool)))] == [97, 98, 99]
+    assert caplog.messages == ["2 of 5 rows are the same as others in every column; each is kept once"]
+
+
+@pytest.mark.parametrize("make", [list, Dataset.from_list])
+@pytest.mark.parametrize("column", ["seed", "answer", "tests"])
+def test_rows_that_differ_in_another_column_are_prompts_of_their_own(make, column, caplog):
+    values = {"seed": range(32), "answer": map(str, range(32)), "tests": ([str(i)] for i in range(32))}
+    pool = make_pool(make([{"prompt": "Play.", column: value} for value in values[column]]))
+    assert len(pool) == len(set(pool.key_N.tolist())) == 32
+    pool.observe(np.array([3]), step=0)
+    changed = make_pool(make([pool.take(np.array([i]))[0] for i in (5, 3)]))
+    with pytest.raises(ValueError, match="had 32 prompts, now there are 2, of which 0 are new, 30 are gone"):
+        changed.load_state_dict(pool.state_dict())
+    changed.load_state_dict(pool.state_dict(), allow_changed=True)
+    np.testing.assert_array_equal(changed.visits_N, [0, 1])
+    assert not caplog.messages
+
+
+def test_rows_of_a_transform_are_told_apart_by_what_it_is_given():
+    data = Dataset.from_list([{"prompt": "a", "seed": seed} for seed in (0, 1, 0)])
+    pool = make_pool(
+        data.with_transform(lambda batch: {"prompt": [text.upper() for text in batch["prompt"]]})
+    )
+    assert [row["prompt"] for row in pool.take(np.arange(len(pool)))] == ["A", "A"]
 
 
 def test_no_duplicates_no_warning(caplog):

@@ -81,7 +81,7 @@ def test_duplicates_are_kept_once(tmp_path, caplog):
     data = Dataset.from_dict({"prompt": [f"{i % 8:03d}=" for i in range(24)]})
     with caplog.at_level(logging.WARNING, logger="rlkit"):
         trainer = make_trainer(tmp_path, data=data, max_steps=2)
-    assert "16 of 24 prompts are duplicates" in caplog.text
+    assert "16 of 24 rows are the same as others" in caplog.text
     trainer.train()
     assert sorted(index for chosen in choices(tmp_path) for index in chosen) == list(range(8))
 
