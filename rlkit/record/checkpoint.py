@@ -13,7 +13,6 @@ from rlkit.record.manifest import checkpoints, defect, is_committed
 logger = logging.getLogger(__name__)
 
 VERSION = 5
-VERSION = 6
 """The first in which a prompt's key is a hash of its whole row; before it was one of its text alone."""
 FOLDER = "rlkit"
 AUTO = "auto"

@@ -1,6 +1,5 @@
 """What `CurriculumGRPOTrainer` checks and makes before the model loads."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +9,11 @@ from trl.trainer.grpo_config import GRPOConfig
 
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.curriculum.presets import build_curriculum, resolve_config
+from rlkit.hosts.trl.refused import check_settings
 from rlkit.prompts.pool import PromptPool
 from rlkit.settings.config import CurriculumConfig
-from rlkit.verify.rewards import guard, reward_name
-
-OnError = Callable[[str, int, Exception], None]
+from rlkit.verify.guard import OnError, guard
+from rlkit.verify.returned import reward_name
 
 
 def guarded_rewards(reward_funcs: Any, on_error: OnError, timeout: float | None) -> list[Any]:
@@ -33,6 +32,14 @@ def guarded_rewards(reward_funcs: Any, on_error: OnError, timeout: float | None)
         function if isinstance(function, str | nn.Module) else guard(function, on_error, timeout)
         for function in functions
     ]
+
+
+def guard_environments(trainer: Any, num_given: int, on_error: OnError, timeout: float | None) -> None:
+    """The same for the `get_reward` of environments, which TRL puts behind the `num_given` rewards."""
+    for position in range(num_given, len(trainer.reward_funcs)):
+        reward = trainer.reward_funcs[position]
+        reward.__name__ = trainer.reward_func_names[position]
+        trainer.reward_funcs[position] = guard(reward, on_error, timeout, once=True)
 
 
 def as_curriculum(
@@ -57,11 +64,7 @@ def as_curriculum(
 
 def check_curriculum(curriculum: Curriculum, pool: PromptPool, args: GRPOConfig) -> None:
     """Raises ValueError where the trainer's settings or its data do not go with the curriculum."""
-    if args.enable_jit_checkpoint:
-        raise ValueError(
-            "enable_jit_checkpoint (True) saves in the middle of a step, when the curriculum has moved on "
-            "and the policy has not; leave it off: SIGTERM saves at the step's end in any case"
-        )
+    check_settings(args)
     columns = {"image", "images"} & set(pool.column_names)
     if curriculum.shelf is not None and columns:
         raise ValueError(
