@@ -3,6 +3,8 @@
 The others about data and sampling are honoured (docs/trainer.md lists them all).
 """
 
+from typing import Any
+
 from transformers import Trainer
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
@@ -11,10 +13,6 @@ REFUSED = {
     "enable_jit_checkpoint": (
         "saves in the middle of a step, when the curriculum has moved on and the policy has not; leave it "
         "off: SIGTERM saves at the step's end in any case"
-    ),
-    "auto_find_batch_size": (
-        "would change the batch in mid-run, and the curriculum fills batches of one size; set "
-        "per_device_train_batch_size to what fits, and gradient_accumulation_steps for the rest"
     ),
     "ignore_data_skip": (
         "would begin the data anew, and the curriculum goes on where the checkpoint was, at no cost; leave "
@@ -34,10 +32,10 @@ def check_settings(args: GRPOConfig) -> None:
             raise ValueError(f"{name} (True) {reason}")
     if args.train_sampling_strategy not in ("random", "sequential"):
         raise ValueError(
-            f"train_sampling_strategy ({args.train_sampling_strategy!r}) orders rows by length, and here they "
-            "are chosen by the curriculum; leave it at 'random', or set 'sequential' for the data's order"
+            f"train_sampling_strategy ({args.train_sampling_strategy!r}) orders rows by length, and here "
+            "they are chosen by the curriculum; leave it at 'random', or set 'sequential'"
         )
-    loader = args.accelerator_config
+    loader: Any = args.accelerator_config
     if loader.dispatch_batches:
         raise ValueError(
             "accelerator_config dispatch_batches (True) puts rows together as tensors, which prompts are "
@@ -57,5 +55,5 @@ def check_methods(kind: type) -> None:
         if getattr(kind, name) not in (getattr(GRPOTrainer, name), getattr(Trainer, name, None)):
             raise ValueError(
                 f"{kind.__name__} overrides {name}, and here rows are chosen by the curriculum, so that it "
-                "would have no effect; give a Curriculum with a selector of your own, or use TRL's GRPOTrainer"
+                "would have no effect; give a Curriculum with your own selector, or use TRL's GRPOTrainer"
             )

@@ -81,7 +81,7 @@ class TRLHost:
         share = range(total * self.rank // self.world, total * (self.rank + 1) // self.world)
         mine = group_of_row[share.start : share.stop]
         source_rows = trainer.pool.take(proposal.index_P[mine[0] : mine[-1] + 1])
-        rows = [own(source_rows[group - mine[0]]) for group in mine]
+        rows = [self._own_row(source_rows[group - mine[0]]) for group in mine]
 
         start = time.perf_counter()
         prompts = self._prepared_prompts(rows)
@@ -99,6 +99,12 @@ class TRLHost:
         return self._groups(
             proposal, rewards, generated[1], generated[2], graded_from - start, grading_seconds
         )
+
+    def _own_row(self, row: dict[str, Any]) -> dict[str, Any]:
+        """A completion's own row: with `remove_unused_columns` what TRL would leave of it."""
+        if self.trainer.args.remove_unused_columns:
+            return {name: own(row[name]) for name in ("prompt", *IMAGES) if name in row}
+        return own(row)
 
     def _generate(self, prompts: list, count_P: np.ndarray) -> tuple:
         """TRL's generation. A vLLM server gets each prompt once where all have as many completions."""

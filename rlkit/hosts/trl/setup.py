@@ -54,12 +54,17 @@ def as_curriculum(
         return curriculum, False
     config = resolve_config(curriculum)
     if config.curriculum_seed is None:
-        config = replace(config, curriculum_seed=args.seed)
+        config = replace(config, curriculum_seed=args.seed if args.data_seed is None else args.data_seed)
     if config.signal_max is None:
         weights = args.reward_weights or [1.0] * max(len(reward_funcs), 1)
         total = sum(weight for weight in weights if weight > 0) or 1.0
         config = replace(config, signal_max=1.0 if config.curriculum_signal else total)
     return build_curriculum(config), config.allow_changed_data
+
+
+def in_order(args: GRPOConfig) -> bool:
+    """Whether passes over the pool go in the data's order."""
+    return not args.shuffle_dataset or args.train_sampling_strategy == "sequential"
 
 
 def check_curriculum(curriculum: Curriculum, pool: PromptPool, args: GRPOConfig) -> None:

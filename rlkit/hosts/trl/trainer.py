@@ -39,6 +39,7 @@ from rlkit.hosts.trl.setup import (
     check_curriculum,
     guard_environments,
     guarded_rewards,
+    in_order,
     reward_names,
     signal_column,
 )
@@ -91,7 +92,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         num_given = len(reward_funcs)
         if kwargs.get("environment_factory") is None:  # else the environments' own rewards join later
             signal_column(self.curriculum.signal, reward_names(reward_funcs))
-        self.pool = make_pool(train_dataset, seed=self.curriculum.seed)
+        self.pool = make_pool(train_dataset, self.curriculum.seed, shuffle=not in_order(args))
         check_curriculum(self.curriculum, self.pool, args)
         self._group_size: int = args.num_generations  # type: ignore[assignment]
         self._num_groups = args.generation_batch_size // self._group_size  # type: ignore[operator]
