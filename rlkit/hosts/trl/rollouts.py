@@ -38,6 +38,8 @@ class TRLHost:
         self.signal: int | None = None
         self.judgements = Judgements(trainer)
         self.kept = KeptCompletions(trainer)
+        self.round_sizes: list[int] = []
+        """Completions of each round of the optimizer step."""
         self.start()
 
     @property
@@ -60,7 +62,6 @@ class TRLHost:
         self._rows_of: dict[int, list[int]] = defaultdict(list)
         self._num_rows = 0
         self.num_infinite = 0
-        self.round_sizes: list[int] = []
 
     def whole(self, num: int, count: int) -> int:
         multiple = self.world // math.gcd(self.world, count)

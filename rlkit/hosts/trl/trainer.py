@@ -255,15 +255,10 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         counts = torch.tensor([self._grading_errors, self.retry.num_failed], device=self.accelerator.device)
         num_errors, num_retried = self.accelerator.gather(counts).view(-1, 2).sum(dim=0).tolist()  # type: ignore[union-attr]
         self.watch.collected(batch)
-        row = {
-            "grade/error": num_errors + self.host.num_infinite,
-            "generate/retried": num_retried,
-            **self.record.collected(batch, self.host.judgements.num_tokens),
-            **self.curriculum.metrics(),
-        }
-        self.record.add(row)
-        for name, value in row.items():
-            self._metrics["train"][f"curriculum/{name}"].append(float(value))
+        faults = {"grade/error": num_errors + self.host.num_infinite, "generate/retried": num_retried}
+        self.record.collected(batch, self.host.judgements.num_tokens, {**faults, **self.curriculum.metrics()})
+        for name, value in self.record.logged.items():  # TRL logs the mean of a list
+            self._metrics["train"][name] = [value]
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         checkpoint = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
