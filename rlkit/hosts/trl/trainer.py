@@ -47,6 +47,7 @@ from rlkit.hosts.trl.step_record import StepRecord
 from rlkit.hosts.trl.watch import Watch
 from rlkit.prompts.pool import make_pool
 from rlkit.record.checkpoint import AUTO, check_output_dir, find_checkpoint, load_state
+from rlkit.record.manifest import is_foreign
 from rlkit.settings.config import CurriculumConfig
 from rlkit.types import Batch
 
@@ -267,6 +268,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
     def _check_resume(self, args: GRPOConfig) -> None:
         """Refuses a checkpoint of another preset or other data before the model loads."""
         checkpoint = find_checkpoint(args.resume_from_checkpoint, str(args.output_dir))
-        if checkpoint is not None:
+        fresh = self.curriculum.safety.fresh_curriculum
+        if checkpoint is not None and not (fresh and is_foreign(Path(checkpoint))):
             state = load_state(Path(checkpoint), "curriculum")
             self.curriculum.check_state(state["curriculum"], self.allow_changed_data)
