@@ -25,8 +25,8 @@ def check_foreign(output_dir: str | Path, resumed: Path | None, resume_from: str
         raise ValueError(
             f"resume_from_checkpoint ({resume_from}): output_dir ({output_dir}) holds "
             f"{', '.join(path.name for path in foreign)}, saved by {_saver(newest)}: nothing of it is "
-            f"touched. Start from its weights in another output_dir (model_name_or_path: {newest}), or go on from it "
-            f"with a fresh curriculum (resume_from_checkpoint: {newest}, fresh_curriculum: true)"
+            f"touched. Start from its weights in another output_dir (model_name_or_path: {newest}), or go on "
+            f"from it with a fresh curriculum (resume_from_checkpoint: {newest}, fresh_curriculum: true)"
         )
     if (resumed is None or is_foreign(resumed)) and not _is_ours(folder / METRICS):
         raise ValueError(

@@ -211,7 +211,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         if batch.weight_B.all():
             return output
         rows = len(output["advantages"])
-        weights = torch.from_numpy(np.repeat(batch.weight_B, held.size_B))
+        weights = torch.from_numpy(np.repeat(batch.weight_B, held.size_B).astype(np.float32))
         local = weights[self.accelerator.process_index * rows :][:rows].to(output["advantages"])
         output["completion_mask"] = output["completion_mask"] * local[:, None].to(output["completion_mask"])
         if self.loss_type in MEAN_OVER_ROWS:
