@@ -8,7 +8,6 @@ checkpoint; `--max_steps` beyond a finished run's goes on too. The warm start is
 """
 
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,9 +83,7 @@ def main() -> None:
         settings.curriculum_seed = training.seed
 
     output_dir = Path(training.output_dir)
-    checkpoint = find_checkpoint(arguments.resume, training.output_dir)
-    if checkpoint is None:  # killed before the first checkpoint: nothing to go on from
-        shutil.rmtree(output_dir, ignore_errors=True)
+    find_checkpoint(arguments.resume, training.output_dir)  # says before the model trains what is in the way
 
     trainer = CurriculumGRPOTrainer(
         model,
@@ -106,7 +103,7 @@ def main() -> None:
             arguments.heldout_steps,
         )
     )
-    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.train(resume_from_checkpoint=arguments.resume)
 
 
 if __name__ == "__main__":

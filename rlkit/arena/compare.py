@@ -121,6 +121,11 @@ def _check_settings(comparison: Comparison) -> None:
     path = comparison.out / "settings.json"
     now = json.loads(json.dumps(comparison.fixed_settings(), default=str))
     if not path.exists():
+        if there := [str(run.folder) for run in comparison.runs() if run.folder.exists()]:
+            raise ValueError(
+                f"out ({comparison.out}) has no settings.json and holds {', '.join(there)}, which rlkit "
+                "compare did not write and would replace; choose another folder"
+            )
         path.write_text(json.dumps(now, indent=1))
         return
     before = json.loads(path.read_text())

@@ -1,8 +1,8 @@
 """The prompts that a run may choose from, and what is known of each.
 
 A prompt is a row: its key is a hash of all of it (`keys.py`), so it survives reordering and other machines.
-Candidates come from a stream of shuffled passes over the pool, so that every prompt is looked at once a
-pass, whatever the selector then takes: uniform sampling is the stream itself.
+Candidates come from a stream of passes over the pool, shuffled or in the data's order, so that every prompt
+is looked at once a pass, whatever the selector then takes: uniform sampling is the stream itself.
 """
 
 import logging
@@ -33,12 +33,13 @@ class PromptPool:
             (`unique_prompts` finds them).
         key_N: stable 64-bit keys, one a row.
         seed: of the candidate stream.
+        shuffle: whether its passes are shuffled; else they go in the data's order.
     """
 
-    def __init__(self, rows: Rows, key_N: np.ndarray, seed: int = 0):
+    def __init__(self, rows: Rows, key_N: np.ndarray, seed: int = 0, shuffle: bool = True):
         self.rows = rows
         self.key_N = key_N
-        self.seed = seed
+        self.seed, self.shuffle = seed, shuffle
         self.visits_N = np.zeros(len(key_N), dtype=np.int32)
         self.last_step_N = np.full(len(key_N), -1, dtype=np.int32)
         self.step = -1
@@ -83,7 +84,7 @@ class PromptPool:
         return self._pass
 
     def sort_by(self, key_N: np.ndarray) -> None:
-        """Each pass of the stream goes by ascending key instead of at random; ties stay shuffled."""
+        """Each pass of the stream goes by ascending key; ties stay as they were."""
         self._sort_key_N, self._order = key_N, None
 
     def prepare(self) -> None:
@@ -91,10 +92,12 @@ class PromptPool:
         self._order_of_pass()
 
     def _order_of_pass(self) -> np.ndarray:
-        """The present pass, (N,) indices: a function of the seed, the pass and the sort key alone."""
+        """The present pass, (N,) indices: a function of the seed, the pass and the sort key alone, or of the
+        latter where nothing is shuffled."""
         if self._order is None:
             self._order = np.arange(len(self), dtype=np.int32 if len(self) < 2**31 else np.int64)
-            np.random.default_rng((self.seed, self._pass)).shuffle(self._order)
+            if self.shuffle:
+                np.random.default_rng((self.seed, self._pass)).shuffle(self._order)
             if self._sort_key_N is not None:
                 self._order = self._order[np.argsort(self._sort_key_N[self._order], kind="stable")]
         return self._order
@@ -191,6 +194,7 @@ class PromptPool:
             "visits_N": self.visits_N,
             "last_step_N": self.last_step_N,
             "seed": self.seed,
+            "shuffle": self.shuffle,
             "pass": self._pass,
             "position": self._position,
             "unusable": self.usable.bad,
@@ -224,6 +228,7 @@ class PromptPool:
             self.visits_N = np.array(state["visits_N"], dtype=np.int32)
             self.last_step_N = np.array(state["last_step_N"], dtype=np.int32)
             self.seed, self._pass, self._position = state["seed"], state["pass"], state["position"]
+            self.shuffle = state["shuffle"]
             self._order = None
             self.usable.set_bad(np.asarray(state["unusable"]))
             self._count()
@@ -260,7 +265,7 @@ def _outside(index_N: np.ndarray, taken: np.ndarray) -> np.ndarray:
     return ~np.isin(index_N, taken) if len(taken) else np.ones(len(index_N), dtype=bool)
 
 
-def make_pool(rows: Any, seed: int = 0) -> PromptPool:
+def make_pool(rows: Any, seed: int = 0, shuffle: bool = True) -> PromptPool:
     """A pool of the data set's rows; of those that are the same in every column one is kept.
 
     Raises:
@@ -289,4 +294,4 @@ def make_pool(rows: Any, seed: int = 0) -> PromptPool:
         )
         rows = rows.select(unique) if hasattr(rows, "select") else [rows[int(index)] for index in unique]
         keys = keys[unique]
-    return PromptPool(rows, keys, seed)
+    return PromptPool(rows, keys, seed, shuffle)

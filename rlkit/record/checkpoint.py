@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from rlkit.record.disk import put_in_place
-from rlkit.record.manifest import checkpoints, defect, is_committed
+from rlkit.record.foreign import check_foreign
+from rlkit.record.manifest import checkpoints, defect, is_committed, is_foreign
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ def load_state(checkpoint: Path, name: str) -> dict[str, Any]:
         raise ValueError(
             f"resume_from_checkpoint ({checkpoint}) has no {FOLDER}/{name}.pt: it was not saved by "
             "CurriculumGRPOTrainer with as many processes, or with save_only_model; start a new run from its "
-            "weights instead (model_name_or_path)"
+            "weights instead (model_name_or_path), or go on from one of plain TRL with a fresh curriculum "
+            "(fresh_curriculum: true)"
         )
     stored = torch.load(path, weights_only=True)
     if stored["version"] != VERSION:
@@ -66,6 +68,8 @@ def last_checkpoint(output_dir: str | Path) -> str | None:
         reason = defect(checkpoint)
         if reason is None:
             return str(checkpoint)
+        if is_foreign(checkpoint):
+            continue
         logger.warning("%s is passed over: %s", checkpoint, reason)
     return None
 
@@ -78,8 +82,16 @@ def find_checkpoint(resume_from: str | bool | None, output_dir: str) -> str | No
             for the newest or, where no checkpoint was ever completed, None: the run starts anew.
 
     Raises:
-        ValueError: the checkpoint is broken, or the newest is asked for and there is none that is whole.
+        ValueError: the checkpoint is broken, the newest is asked for and there is none that is whole, or the
+            run would overwrite what another program wrote.
     """
+    found = _find(resume_from, output_dir)
+    if found is not None or resume_from == AUTO:
+        check_foreign(output_dir, None if found is None else Path(found), resume_from)
+    return found
+
+
+def _find(resume_from: str | bool | None, output_dir: str) -> str | None:
     if resume_from in (None, False, ""):
         return None
     if resume_from in (True, "true", "True", AUTO):
@@ -92,6 +104,7 @@ def find_checkpoint(resume_from: str | bool | None, output_dir: str) -> str | No
                 f" ({reasons}); restore one from a copy, or start in another folder"
             )
         if newest is None and resume_from != AUTO:
+            check_foreign(output_dir, None, resume_from)
             raise ValueError(
                 f"resume_from_checkpoint is set, and output_dir ({output_dir}) has no checkpoint; start a "
                 "new run, or set it to auto, which does so where there is none"

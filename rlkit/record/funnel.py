@@ -37,6 +37,16 @@ def funnel(batch: Batch) -> dict[str, float]:
     }
 
 
+def weights(batch: Batch) -> dict[str, float]:
+    """What each mean of `funnel` is a mean of: the number of groups."""
+    scored_P = ~np.isnan(batch.groups.mean_P)
+    return {
+        "effective_ratio": int(batch.trained_P.sum()),
+        "signal/all": int((scored_P & (batch.round_P != REPLAYED)).sum()),
+        "signal/trained": int((scored_P & batch.trained_P).sum()),
+    }
+
+
 def _mean(value_P: np.ndarray) -> float:
     """Without NaNs; NaN where there is nothing else."""
     return float(np.nanmean(value_P)) if not np.isnan(value_P).all() else math.nan

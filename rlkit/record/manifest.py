@@ -46,6 +46,11 @@ def is_committed(checkpoint: Path) -> bool:
     return (checkpoint / MANIFEST).exists()
 
 
+def is_foreign(checkpoint: Path) -> bool:
+    """Whether another program wrote it: ours have their folder before any file."""
+    return not (checkpoint / MANIFEST.parent).is_dir() and any(checkpoint.iterdir())
+
+
 def defect(checkpoint: Path) -> str | None:
     """What is wrong with a checkpoint, None where it is whole.
 
@@ -55,6 +60,8 @@ def defect(checkpoint: Path) -> str | None:
         return "there is no such folder"
     if (checkpoint / ABANDONED).exists():
         return "a resumed run went back behind it"
+    if is_foreign(checkpoint):
+        return f"it was not saved by rlkit (no {MANIFEST.parent.name}/)"
     if not is_committed(checkpoint):
         return f"it was cut short while being saved (no {MANIFEST.as_posix()})"
     stamps = ((path, path.stat()) for path in sorted([*_files(checkpoint), checkpoint / MANIFEST]))
@@ -100,11 +107,13 @@ def abandon_after(checkpoint: Path) -> None:
 def rotate(newest: Path, limit: int | None, best: str | None) -> None:
     """Deletes what `save_total_limit` leaves no room for; never `newest` or the best model's.
 
-    Whole checkpoints count, oldest go first; those cut short before `newest` go too. `newest` must be whole.
+    Whole checkpoints count, oldest go first; those cut short before `newest` go too, and what another program
+    wrote stays. `newest` must be whole.
     """
     if not limit or limit < 1:
         return
-    earlier = [path for path in checkpoints(newest.parent) if step_of(path) < step_of(newest)]
+    ours = [path for path in checkpoints(newest.parent) if not is_foreign(path)]
+    earlier = [path for path in ours if step_of(path) < step_of(newest)]
     kept = {Path(best).name} if best else set()
     spare = [path for path in earlier if path.name not in kept and is_committed(path)]
     room = max(limit - 1 - len(kept - {newest.name}), 0)

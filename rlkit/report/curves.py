@@ -78,7 +78,8 @@ def read_curve(run: Path, budget: Budget | None = None, metric: str | None = Non
         raise ValueError(
             f"{run} has no held-out accuracy at any step up to {max(metrics)}; evaluate more often"
         )
-    rows = list(metrics.values())
+    # Steps on an earlier generation collected nothing.
+    rows = [row for row in metrics.values() if "effective_ratio" in row]
     return Curve(
         accuracy_E=np.array([value for _, value in evaluations]),
         cost={axis: np.array([row[name] for row, _ in evaluations], float) for axis, name in AXES.items()},

@@ -268,7 +268,9 @@ class CurriculumConfig(SafetyConfig):
     )
     curriculum_seed: int | None = field(
         default=None,
-        metadata={"help": "Of the candidate stream and the selector. Default: the trainer's seed."},
+        metadata={
+            "help": "Of the candidate stream and the selector. Default: the trainer's data_seed, or its seed."
+        },
     )
     budget: str | None = field(
         default=None,

@@ -32,3 +32,10 @@ class SafetyConfig:
             "means after which prompts are taken in the stream's order, until it does again. 0: never."
         },
     )
+    fresh_curriculum: bool = field(
+        default=False,
+        metadata={
+            "help": "Go on from a checkpoint that rlkit did not write, such as plain TRL's, with a "
+            "curriculum that begins anew."
+        },
+    )

@@ -1,4 +1,4 @@
-"""Reward functions: check one before training, and keep its failures from ending a run.
+"""Reward functions outside of a trainer: called as TRL calls them, and checked before training.
 
 A reward is a plain function with TRL's signature, f(completions, **columns) -> one float, or None for
 unscorable, a completion; it may be async. Reward models (torch modules) are TRL's own affair and do not come
@@ -6,103 +6,22 @@ here.
 """
 
 import asyncio
-import functools
-import inspect
 import itertools
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
+from rlkit.verify.copies import own_arguments, own_data
+from rlkit.verify.guard import guard
+from rlkit.verify.returned import Reward, checked_rewards, is_async, reward_name
 from rlkit.verify.text import Completion
-from rlkit.verify.time_limit import TimeLimitError, time_limit
 
-Reward = Callable[..., Any]
-OnError = Callable[[str, int, Exception], None]
 Row = Mapping[str, Any]
 
 NUM_CHECK_ROWS = 4
 GOLD_BATCH = 256  # rows a call; the last-resort row-by-row pass then repeats at most this many
 _NOT_COLUMNS = ("prompt", "completion", "completion_ids")  # TRL passes these by other names
-
-
-class WrongNumberError(ValueError):
-    """A reward gave more or fewer rewards than there are completions: nobody knows which is whose."""
-
-
-def reward_name(reward: Reward) -> str:
-    """The name TRL logs it by: of the function inside a partial, of an instance's class."""
-    while isinstance(reward, functools.partial):
-        reward = reward.func
-    return getattr(reward, "__name__", type(reward).__name__)
-
-
-def is_async(reward: Reward) -> bool:
-    """Whether calling the reward gives a coroutine; partials and async `__call__` included."""
-    while isinstance(reward, functools.partial):
-        reward = reward.func
-    return inspect.iscoroutinefunction(reward) or inspect.iscoroutinefunction(type(reward).__call__)
-
-
-def guard(reward: Reward, on_error: OnError, timeout: float | None = None) -> Reward:
-    """The reward, unable to end a run: a failing batch is graded row by row; rows that fail get None.
-
-    Failing is to raise an Exception, or to return something else than one finite number or None a completion.
-    A batch with a wrong number of rewards gets None throughout, and so does one that takes more than
-    `timeout` seconds: async rewards are cancelled then, others interrupted as far as `time_limit` can. Each
-    batch that failed is reported once: on_error(name, number of rows that got None for it, one of the
-    exceptions). What a failing batch has logged through TRL's `log_extra` and `log_metric` is dropped, so
-    that no column of the completions table gets rows twice.
-    """
-    name = reward_name(reward)
-
-    def merge(
-        batch_error: Exception, outcomes: Sequence[list[float | None] | Exception]
-    ) -> list[float | None]:
-        errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
-        on_error(name, len(errors), errors[0] if errors else batch_error)
-        return [None if isinstance(outcome, Exception) else outcome[0] for outcome in outcomes]
-
-    def none_of(completions: list[Completion], error: Exception) -> list[float | None]:
-        return merge(error, [error] * len(completions))
-
-    def graded(completions: list[Completion], log: "_HeldLog") -> list[float | None]:
-        outcome = _attempt(reward, completions, log.columns)
-        if isinstance(outcome, WrongNumberError):
-            return none_of(completions, outcome)
-        if isinstance(outcome, Exception):
-            return merge(outcome, [_attempt(reward, *row) for row in _single_rows(completions, log.columns)])
-        log.release()
-        return outcome
-
-    def guarded(completions: list[Completion], **columns: Any) -> list[float | None]:
-        try:
-            with time_limit(timeout):
-                return graded(completions, _HeldLog(columns))
-        except TimeLimitError as error:
-            return none_of(completions, TimeoutError(str(error)))
-
-    async def graded_async(completions: list[Completion], log: "_HeldLog") -> list[float | None]:
-        outcome = await _attempt_async(reward, completions, log.columns)
-        if isinstance(outcome, WrongNumberError):
-            return none_of(completions, outcome)
-        if isinstance(outcome, Exception):
-            rows = _single_rows(completions, log.columns)
-            return merge(outcome, [await _attempt_async(reward, *row) for row in rows])
-        log.release()
-        return outcome
-
-    async def guarded_async(completions: list[Completion], **columns: Any) -> list[float | None]:
-        try:
-            async with asyncio.timeout(timeout):
-                return await graded_async(completions, _HeldLog(columns))
-        except TimeoutError:
-            return none_of(completions, TimeoutError(f"took more than {timeout:g} s"))
-
-    chosen = guarded_async if is_async(reward) else guarded
-    chosen.__name__ = chosen.__qualname__ = name
-    return chosen
 
 
 def check_reward(reward: Reward, rows: Iterable[Row]) -> None:
@@ -171,7 +90,7 @@ def grade(
         columns["completion_ids"] = completion_ids
     if log_extra is not None:
         columns["log_extra"] = log_extra
-    result = reward(completions=list(completions), **columns)
+    result = reward(completions=own_data(list(completions)), **own_arguments(columns))
     if not is_async(reward):
         return result
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -181,82 +100,6 @@ def grade(
 def as_completion(row: Row, text: str) -> Completion:
     """A text in the form of the row's prompt: a message if that is a list of messages."""
     return [{"role": "assistant", "content": text}] if isinstance(row.get("prompt"), list) else text
-
-
-def checked_rewards(rewards: Any, num_completions: int) -> list[float | None]:
-    """Rewards as floats, None and NaN as None; a ValueError says what was returned instead."""
-    if isinstance(rewards, str | Mapping) or not isinstance(rewards, Iterable):
-        raise ValueError(
-            f"returned {type(rewards).__name__} {rewards!r:.80}, expected a list of {num_completions} rewards"
-        )
-    rewards = list(rewards)
-    if len(rewards) != num_completions:
-        raise WrongNumberError(f"returned {len(rewards)} rewards for {num_completions} completions")
-    checked: list[float | None] = []
-    for reward in rewards:
-        try:
-            value = math.nan if reward is None else float(reward)
-        except (TypeError, ValueError) as error:
-            raise _not_a_number(reward) from error
-        if isinstance(reward, str):
-            raise _not_a_number(reward)
-        if math.isinf(value):
-            raise ValueError(f"returned {value} as a reward, expected a finite number or None")
-        checked.append(None if math.isnan(value) else value)
-    return checked
-
-
-def _not_a_number(reward: Any) -> ValueError:
-    kind = type(reward).__name__
-    return ValueError(f"returned {reward!r:.80} ({kind}) as a reward, expected a number or None")
-
-
-class _HeldLog:
-    """Columns whose `log_extra` and `log_metric` are held back until the batch is known to have succeeded."""
-
-    def __init__(self, columns: Mapping[str, Any]) -> None:
-        self._held: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
-        self.columns = dict(columns)
-        for key in ("log_extra", "log_metric"):
-            if key in columns:
-                self.columns[key] = functools.partial(self._hold, columns[key])
-
-    def _hold(self, log: Callable[..., None], name: str, value: Any) -> None:
-        self._held.append((log, (name, value)))
-
-    def release(self) -> None:
-        for log, args in self._held:
-            log(*args)
-
-
-def _attempt(
-    reward: Reward, completions: list[Completion], columns: Mapping[str, Any]
-) -> list[float | None] | Exception:
-    try:
-        return checked_rewards(reward(completions=completions, **columns), len(completions))
-    except Exception as error:  # grading model output: untrusted; the guard counts it
-        return error
-
-
-async def _attempt_async(
-    reward: Reward, completions: list[Completion], columns: Mapping[str, Any]
-) -> list[float | None] | Exception:
-    try:
-        return checked_rewards(await reward(completions=completions, **columns), len(completions))
-    except Exception as error:  # as in _attempt
-        return error
-
-
-def _single_rows(
-    completions: list[Completion], columns: Mapping[str, Any]
-) -> Iterator[tuple[list[Completion], dict[str, Any]]]:
-    """The batch as batches of one; a column is a list as long as the batch, all else goes along whole."""
-    for i, completion in enumerate(completions):
-        row = {
-            key: [value[i]] if isinstance(value, list) and len(value) == len(completions) else value
-            for key, value in columns.items()
-        }
-        yield [completion], row
 
 
 def _columns(rows: Sequence[Row]) -> dict[str, Any]:

@@ -50,7 +50,8 @@ class AttentionHead:
             logit_N, weight_NR = self._forward(
                 torch.from_numpy(query_ND), torch.from_numpy(reference_RD), _tensor(share_R), seen_NR
             )
-        return torch.sigmoid(logit_N).double().numpy(), weight_NR.double().square().sum(dim=1).numpy()
+        weight_NR = weight_NR.numpy().astype(float)
+        return torch.sigmoid(logit_N).numpy().astype(float), np.square(weight_NR).sum(axis=1)
 
     def learn(
         self,

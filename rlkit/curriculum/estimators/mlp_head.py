@@ -51,7 +51,7 @@ class MlpHead:
             a_N, b_N = self._forward(features)
         mean_N = torch.sigmoid(a_N)
         variance_N = mean_N * (1 - mean_N) * torch.sigmoid(b_N)
-        return mean_N.double().numpy(), variance_N.double().numpy()
+        return mean_N.numpy().astype(float), variance_N.numpy().astype(float)
 
     def learn(
         self, features: torch.Tensor, mean: np.ndarray, variance: np.ndarray, count: np.ndarray

@@ -14,6 +14,7 @@ import torch
 from trl.trainer.utils import pad
 
 from rlkit.prompts.pool import PromptPool
+from rlkit.verify.copies import own
 
 
 @dataclass(slots=True)
@@ -107,7 +108,7 @@ class KeptCompletions:
             if index >= 0:
                 row = pool.take(np.array([index]))[0]
                 self._of[index] = [
-                    Completion(**{**saved, "row": dict(row), "generated": tuple(saved["generated"])})
+                    Completion(**{**saved, "row": own(row), "generated": tuple(saved["generated"])})
                     for saved in group
                 ]
 

@@ -8,36 +8,21 @@ from it.
 import math
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate.utils import broadcast_object_list, gather_object
-from peft import PeftModel
 from trl.trainer.grpo_trainer import GRPOTrainer
 
+from rlkit.hosts.trl.given_back import IMAGES, Held, prepared_prompts
+from rlkit.hosts.trl.hidden_states import last_hidden_states
 from rlkit.hosts.trl.judgements import Judgements
 from rlkit.hosts.trl.kept import Completion, KeptCompletions
 from rlkit.hosts.trl.prompts import token_ids
 from rlkit.types import ABSENT, Batch, Groups, Proposal
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A batch for the update: this process's completions, the rewards of all rows (R, F), and the groups'
-    sizes (B,)."""
-
-    completions: list[Completion]
-    rewards: torch.Tensor
-    size_B: np.ndarray
-
-
-class PromptsPreparedError(Exception):
-    """Carries the prompts out of TRL once it made them ready (images merged, tools and environments set)."""
-
-    def __init__(self, prompts: list):
-        self.prompts = prompts
+from rlkit.verify.copies import own, own_data
 
 
 class TRLHost:
@@ -51,9 +36,10 @@ class TRLHost:
     def __init__(self, trainer: Any):
         self.trainer = trainer
         self.signal: int | None = None
-        self.capturing = False
         self.judgements = Judgements(trainer)
         self.kept = KeptCompletions(trainer)
+        self.round_sizes: list[int] = []
+        """Completions of each round of the optimizer step."""
         self.start()
 
     @property
@@ -96,53 +82,65 @@ class TRLHost:
         share = range(total * self.rank // self.world, total * (self.rank + 1) // self.world)
         mine = group_of_row[share.start : share.stop]
         source_rows = trainer.pool.take(proposal.index_P[mine[0] : mine[-1] + 1])
-        rows = [dict(source_rows[group - mine[0]]) for group in mine]
+        rows = [self._own_row(source_rows[group - mine[0]]) for group in mine]
 
         start = time.perf_counter()
-        generated = self._generate(rows, proposal.count_P)
+        prompts = self._prepared_prompts(rows)
+        generated = self._generate(prompts, proposal.count_P)
         graded_from = time.perf_counter()
-        rewards = self._grade(rows, generated)
+        rewards = self._grade(rows, prompts, generated)
         grading_seconds = time.perf_counter() - graded_from
 
         for row, group in enumerate(group_of_row, start=self._num_rows):
             self._rows_of[int(proposal.index_P[group])].append(row)
-        self._keep(rows, generated, share)
+        self._keep(self._as_rolled_out(rows, prompts), generated, share)
         self._rewards.append(rewards)
         self._num_rows += total
+        self.round_sizes.append(total)
         return self._groups(
             proposal, rewards, generated[1], generated[2], graded_from - start, grading_seconds
         )
 
-    def _generate(self, rows: list[dict], count_P: np.ndarray) -> tuple:
+    def _own_row(self, row: dict[str, Any]) -> dict[str, Any]:
+        """A completion's own row: with `remove_unused_columns` what TRL would leave of it."""
+        if self.trainer.args.remove_unused_columns:
+            return {name: own(row[name]) for name in ("prompt", *IMAGES) if name in row}
+        return own(row)
+
+    def _generate(self, prompts: list, count_P: np.ndarray) -> tuple:
         """TRL's generation. A vLLM server gets each prompt once where all have as many completions."""
         trainer, group_size = self.trainer, self.trainer.num_generations
         trainer.num_generations = int(count_P[0]) if (count_P == count_P[0]).all() else 1
         try:
-            return GRPOTrainer._generate(trainer, self._prepared_prompts(rows))
+            return trainer._generate(prompts)
         finally:
             trainer.num_generations = group_size
 
     def _prepared_prompts(self, rows: list[dict]) -> list:
-        """The prompts as TRL hands them to generation."""
+        """The prompts as TRL hands them to generation and to rewards."""
         plain = not (self.trainer.tools or self.trainer.environment_factories)
-        if plain and not rows[0].keys() & {"image", "images"}:
+        if plain and not rows[0].keys() & set(IMAGES):
             return [row["prompt"] for row in rows]
-        self.capturing = True
-        try:
-            GRPOTrainer._generate_and_score_completions(self.trainer, rows)
-        except PromptsPreparedError as prepared:
-            return prepared.prompts
-        finally:
-            self.capturing = False
-        raise AssertionError("TRL scores only what it generated")
+        score = partial(GRPOTrainer._generate_and_score_completions, self.trainer)
+        return prepared_prompts(self.trainer, score, rows)
 
-    def _grade(self, rows: list[dict], generated: tuple) -> torch.Tensor:
-        """Rewards of all processes, (rows, functions); what a rollout function returned becomes columns."""
+    def _as_rolled_out(self, rows: list[dict], prompts: list) -> list[dict]:
+        """The rows with what environments added to their prompts; pictures are still to be added."""
+        if not self.trainer.environment_factories or rows[0].keys() & set(IMAGES):
+            return rows
+        return [{**row, "prompt": prompt} for row, prompt in zip(rows, prompts, strict=True)]
+
+    def _grade(self, rows: list[dict], prompts: list, generated: tuple) -> torch.Tensor:
+        """Rewards of all processes, (rows, functions); what a rollout function returned becomes columns.
+
+        Rewards get copies: what they change is neither trained on nor kept.
+        """
+        graded = [own_data(row) for row in rows]
         for name, values in generated[5].items():
-            for position, row in enumerate(rows):
+            for position, row in enumerate(graded):
                 row[name] = values[position] if isinstance(values, list) else values
-        prompts = [row.get("prompt", "") for row in rows]
-        rewards = GRPOTrainer._calculate_rewards(self.trainer, rows, prompts, generated[3], generated[1])
+        arguments = (graded, own_data(prompts), own_data(generated[3]), own_data(generated[1]))
+        rewards = self.trainer._calculate_rewards(*arguments)
         infinite = torch.isinf(rewards)  # of a reward model, or of a function above float32's range
         self.num_infinite += int(infinite.sum())
         return rewards.masked_fill(infinite, torch.nan)
@@ -172,7 +170,7 @@ class TRLHost:
 
         def shaped(values: torch.Tensor, fill: float, dtype: type) -> np.ndarray:
             values_PG = np.full(present_PG.shape, fill, dtype=dtype)
-            values_PG[present_PG] = values.double().cpu().numpy()
+            values_PG[present_PG] = values.cpu().numpy()  # float64 here: not all devices have it
             return values_PG
 
         return Groups(
@@ -246,7 +244,7 @@ class TRLHost:
         # Equal shares, filled up with prompts from the start: every process takes part in every forward.
         share = np.resize(index_N, width * self.world)[self.rank * width : (self.rank + 1) * width]
         prompt_ids = token_ids(trainer, trainer.pool.take(share))
-        states = self.accelerator.gather(_last_hidden_states(trainer, prompt_ids))
+        states = self.accelerator.gather(last_hidden_states(trainer, prompt_ids))
         return states.cpu().numpy()[: len(index_N)]
 
     def truth(self, index_N: np.ndarray) -> None:
@@ -257,43 +255,3 @@ class TRLHost:
 
     def teach(self, index_P: np.ndarray, advantage_P: np.ndarray, weight: float) -> None:
         self.judgements.teach(index_P, weight * advantage_P)
-
-
-@torch.no_grad()
-def _last_hidden_states(trainer: Any, prompt_ids: list[list[int]]) -> torch.Tensor:
-    """A hook takes the decoder's output, since a sharded model can be entered at its root only."""
-    model = trainer.model
-    unwrapped = trainer.accelerator.unwrap_model(model)
-    base: Any = unwrapped.get_base_model() if isinstance(unwrapped, PeftModel) else unwrapped
-    decoder, device = base.get_decoder(), trainer.accelerator.device
-    sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
-    chunk = 4 * trainer.args.per_device_train_batch_size
-    states = []
-    hook = decoder.register_forward_hook(
-        lambda _, inputs, output: states.append(output.last_hidden_state[:, -1].float())
-    )
-    model.eval()
-    try:
-        for start in range(0, len(prompt_ids), chunk):
-            tokens, mask = _left_padded(prompt_ids[start : start + chunk], trainer._tokenizer.pad_token_id)
-            inputs = {"input_ids": tokens.to(device), "attention_mask": mask.to(device), "use_cache": False}
-            with trainer.accelerator.autocast():
-                if sharded:  # entered as TRL does, with no token to score
-                    model(**inputs, labels=torch.full_like(inputs["input_ids"], -100), fused_lm_head=True)
-                else:
-                    decoder(**inputs)
-    finally:
-        model.train()
-        hook.remove()
-    return torch.cat(states)
-
-
-def _left_padded(prompt_ids: list[list[int]], padding: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens and mask, (N, T) each. TRL's `pad` wants a tensor a prompt, which costs more than this."""
-    width = max(map(len, prompt_ids))
-    tokens_NT = np.full((len(prompt_ids), width), padding)
-    mask_NT = np.zeros_like(tokens_NT)
-    for row, ids in enumerate(prompt_ids):
-        tokens_NT[row, width - len(ids) :] = ids
-        mask_NT[row, width - len(ids) :] = 1
-    return torch.from_numpy(tokens_NT), torch.from_numpy(mask_NT)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rlkit.record.checkpoint import check_processes, last_checkpoint, load_state, save_state
-from rlkit.record.manifest import abandon_after, commit, rotate
+from rlkit.record.manifest import MANIFEST, abandon_after, commit, is_foreign, rotate, step_of
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +43,13 @@ class Checkpoints:
         """Writes our files, those of `save_trainer`, then the manifest; then deletes old checkpoints.
 
         Raises:
-            SavingError: a file could not be written; what there was of the checkpoint is removed.
+            SavingError: a file could not be written; what there was of the checkpoint is removed. Or another
+            program's checkpoint is in the way.
         """
         if checkpoint == self._newest:  # asked for twice at one step
             return
+        if checkpoint.exists() and is_foreign(checkpoint):
+            raise SavingError(f"{checkpoint} was not saved by rlkit and is in the way; move it elsewhere")
         try:
             self._write(checkpoint, save_trainer)
         except Exception as error:
@@ -68,6 +71,7 @@ class Checkpoints:
         if trainer.args.should_save and checkpoint.exists():  # cut short, altered or abandoned
             shutil.rmtree(checkpoint)
         trainer.accelerator.wait_for_everyone()
+        (checkpoint / MANIFEST.parent).mkdir(parents=True, exist_ok=True)  # the mark that it is ours
         if not trainer.args.save_only_model:
             self._write_state(checkpoint)
         save_trainer()
@@ -99,6 +103,9 @@ class Checkpoints:
     def load(self, checkpoint: Path) -> None:
         """Restores all that `save` wrote beside transformers' files; later checkpoints no longer count."""
         trainer = self.trainer
+        if is_foreign(checkpoint) and trainer.curriculum.safety.fresh_curriculum:
+            trainer.record.totals["step"] = step_of(checkpoint)
+            return
         state = load_state(checkpoint, "curriculum")
         trainer.curriculum.load_state_dict(state["curriculum"], trainer.allow_changed_data)
         trainer.record.load_state_dict(state["record"])

@@ -1,6 +1,5 @@
 """What `CurriculumGRPOTrainer` checks and makes before the model loads."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +10,11 @@ from trl.trainer.grpo_config import GRPOConfig
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.curriculum.presets import build_curriculum, resolve_config
 from rlkit.hosts.trl.declared_range import own_rewards, with_range
+from rlkit.hosts.trl.refused import check_settings
 from rlkit.prompts.pool import PromptPool
 from rlkit.settings.config import CurriculumConfig
-from rlkit.verify.rewards import guard, reward_name
-
-OnError = Callable[[str, int, Exception], None]
+from rlkit.verify.guard import OnError, guard
+from rlkit.verify.returned import reward_name
 
 
 def guarded_rewards(reward_funcs: Any, on_error: OnError, timeout: float | None) -> list[Any]:
@@ -36,6 +35,14 @@ def guarded_rewards(reward_funcs: Any, on_error: OnError, timeout: float | None)
     ]
 
 
+def guard_environments(trainer: Any, num_given: int, on_error: OnError, timeout: float | None) -> None:
+    """The same for the `get_reward` of environments, which TRL puts behind the `num_given` rewards."""
+    for position in range(num_given, len(trainer.reward_funcs)):
+        reward = trainer.reward_funcs[position]
+        reward.__name__ = trainer.reward_func_names[position]
+        trainer.reward_funcs[position] = guard(reward, on_error, timeout, once=True)
+
+
 def as_curriculum(
     curriculum: "str | CurriculumConfig | Curriculum",
     reward_funcs: list[Any],
@@ -47,19 +54,20 @@ def as_curriculum(
         return curriculum, False
     config = resolve_config(curriculum)
     if config.curriculum_seed is None:
-        config = replace(config, curriculum_seed=args.seed)
+        config = replace(config, curriculum_seed=args.seed if args.data_seed is None else args.data_seed)
     functions = [function for function in reward_funcs if isinstance(function, str) or callable(function)]
     rewards = [*reward_names(functions), *own_rewards(environment_factory)]
     return build_curriculum(with_range(config, rewards, args.reward_weights)), config.allow_changed_data
 
 
+def in_order(args: GRPOConfig) -> bool:
+    """Whether passes over the pool go in the data's order."""
+    return not args.shuffle_dataset or args.train_sampling_strategy == "sequential"
+
+
 def check_curriculum(curriculum: Curriculum, pool: PromptPool, args: GRPOConfig) -> None:
     """Raises ValueError where the trainer's settings or its data do not go with the curriculum."""
-    if args.enable_jit_checkpoint:
-        raise ValueError(
-            "enable_jit_checkpoint (True) saves in the middle of a step, when the curriculum has moved on "
-            "and the policy has not; leave it off: SIGTERM saves at the step's end in any case"
-        )
+    check_settings(args)
     columns = {"image", "images"} & set(pool.column_names)
     if curriculum.shelf is not None and columns:
         raise ValueError(

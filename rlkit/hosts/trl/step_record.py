@@ -9,12 +9,17 @@ from transformers import TrainerCallback
 
 from rlkit.collect import NoLedger
 from rlkit.prompts.pool import PromptPool
-from rlkit.record.funnel import funnel
+from rlkit.record.account import Account
+from rlkit.record.funnel import funnel, weights
 from rlkit.record.ledger import Ledger, StepLog
 from rlkit.types import Batch
 
-SUMMED = ("rollouts/spent", "rollouts/trained", "tokens/generated")
+TOTALS = ("rollouts/spent", "rollouts/trained", "tokens/generated")
 SPENT_IN_COLLECT = ("seconds/selection", "seconds/generation", "seconds/grading")
+
+
+PREFIX = "curriculum/"
+"""Of our metrics among TRL's."""
 
 
 class StepRecord(TrainerCallback):
@@ -29,9 +34,20 @@ class StepRecord(TrainerCallback):
         self.totals: dict[str, float] = defaultdict(float)
         self.ledger: Ledger | NoLedger = NoLedger()
         self._log: StepLog | None = None
-        self.row: dict[str, float] = {}
-        """The line of the step under way, so far."""
+        self._step = Account()
+        self._since_log = Account()
+        self._names: set[str] = set()
         self._started = 0.0
+
+    @property
+    def row(self) -> dict[str, float]:
+        """The line of the step under way, so far."""
+        return self._step.row
+
+    @property
+    def logged(self) -> dict[str, float]:
+        """What goes to `report_to` beside TRL's metrics: the generations since the last log."""
+        return {f"{PREFIX}{name}": float(value) for name, value in self._since_log.row.items()}
 
     def open(self, pool: PromptPool, generation: int) -> None:
         """Opens the files; what a resumed run wrote after its checkpoint is dropped."""
@@ -39,18 +55,25 @@ class StepRecord(TrainerCallback):
             self.ledger = Ledger(self.output_dir / "ledger", pool.key_N, generation)
             self._log = StepLog(self.output_dir / "metrics.jsonl", int(self.totals["step"]))
 
-    def collected(self, batch: Batch, judgement_tokens: int = 0) -> dict[str, float]:
-        """The generation's funnel and the totals so far; the tokens of judgements are tokens generated."""
-        row = funnel(batch)
-        row["tokens/generated"] += judgement_tokens
-        for name in SUMMED:
-            self.totals[f"{name}_total"] += row[name]
-        return {**row, **{f"{name}_total": self.totals[f"{name}_total"] for name in SUMMED}}
+    def collected(self, batch: Batch, judgement_tokens: int, more: dict[str, float]) -> None:
+        """Takes in a generation: its funnel, the totals so far, and `more` numbers of it.
 
-    def add(self, row: dict[str, float]) -> None:
-        """Adds a generation's numbers to the line of the step under way; seconds of several add up."""
-        for name, value in row.items():
-            self.row[name] = self.row.get(name, 0.0) + value if name in SPENT_IN_COLLECT else value
+        The tokens of judgements are tokens generated.
+        """
+        row = {**funnel(batch), **more}
+        row["tokens/generated"] += judgement_tokens
+        for name in TOTALS:
+            self.totals[f"{name}_total"] += row[name]
+        row |= self._totals()
+        self._step.add(row, weights(batch))
+        self._since_log.add(row, weights(batch))
+
+    def _totals(self) -> dict[str, float]:
+        return {f"{name}_total": self.totals[f"{name}_total"] for name in TOTALS}
+
+    def note(self, row: dict[str, float]) -> None:
+        """Adds the step's own numbers to its line."""
+        self._step.row |= row
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._started = time.perf_counter()
@@ -64,13 +87,24 @@ class StepRecord(TrainerCallback):
             self._log.write(
                 {
                     "step": state.global_step,
+                    **self._totals(),  # also of a step on an earlier generation
                     **self.row,
                     "seconds/update": seconds - spent,
                     "seconds/step": seconds,
                     "seconds/total": self.totals["seconds/total"],
                 }
             )
-        self.row = {}
+        self._names |= self.row.keys()
+        self._step = Account()
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        """What `metrics.jsonl` has is not kept in the trainer's history too, which every checkpoint holds."""
+        if logs is None or "loss" not in logs:
+            return
+        entry = state.log_history[-1]
+        for name in self._names:
+            entry.pop(f"{PREFIX}{name}", None)
+        self._since_log = Account()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.flush()
@@ -81,8 +115,9 @@ class StepRecord(TrainerCallback):
         if self._log is not None:
             self._log.sync()
 
-    def state_dict(self) -> dict[str, float]:
-        return dict(self.totals)
+    def state_dict(self) -> dict[str, Any]:
+        return {"totals": dict(self.totals), "since_log": self._since_log.state_dict()}
 
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        self.totals = defaultdict(float, state)
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.totals = defaultdict(float, state["totals"])
+        self._since_log.load_state_dict(state["since_log"])

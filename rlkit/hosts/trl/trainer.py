@@ -26,17 +26,21 @@ from rlkit.curriculum.curriculum import Curriculum
 from rlkit.hosts.trl import card, console
 from rlkit.hosts.trl.budget_stop import BudgetStop
 from rlkit.hosts.trl.finished import Finished, RunFinishedError
+from rlkit.hosts.trl.given_back import Held, given_back
 from rlkit.hosts.trl.judgements import Lessons, judgement_loss
 from rlkit.hosts.trl.preemption import Preemption
 from rlkit.hosts.trl.prompts import PromptCheck
+from rlkit.hosts.trl.refused import check_methods
 from rlkit.hosts.trl.retry import Retry
-from rlkit.hosts.trl.rollouts import Held, PromptsPreparedError, TRLHost
+from rlkit.hosts.trl.rollouts import TRLHost
 from rlkit.hosts.trl.saving import Checkpoints
 from rlkit.hosts.trl.setup import (
     as_curriculum,
     as_dataset,
     check_curriculum,
+    guard_environments,
     guarded_rewards,
+    in_order,
     reward_names,
     signal_column,
 )
@@ -44,6 +48,7 @@ from rlkit.hosts.trl.step_record import StepRecord
 from rlkit.hosts.trl.watch import Watch
 from rlkit.prompts.pool import make_pool
 from rlkit.record.checkpoint import AUTO, check_output_dir, find_checkpoint, load_state
+from rlkit.record.manifest import is_foreign
 from rlkit.settings.config import CurriculumConfig
 from rlkit.types import Batch
 
@@ -83,16 +88,17 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         if args is None:
             name = model if isinstance(model, str) else model.config._name_or_path
             args = GRPOConfig(f"{name.split('/')[-1]}-GRPO")
+        check_methods(type(self))
         functions = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
         self.curriculum, self.allow_changed_data = as_curriculum(
             curriculum, functions, args, kwargs.get("environment_factory")
         )
-        reward_funcs = guarded_rewards(
-            reward_funcs, self._count_grading_error, self.curriculum.safety.reward_timeout
-        )
+        guarding = (self._count_grading_error, self.curriculum.safety.reward_timeout)
+        reward_funcs = guarded_rewards(reward_funcs, *guarding)
+        num_given = len(reward_funcs)
         if kwargs.get("environment_factory") is None:  # else the environments' own rewards join later
             signal_column(self.curriculum.signal, reward_names(reward_funcs))
-        self.pool = make_pool(train_dataset, seed=self.curriculum.seed)
+        self.pool = make_pool(train_dataset, self.curriculum.seed, shuffle=not in_order(args))
         check_curriculum(self.curriculum, self.pool, args)
         self._group_size: int = args.num_generations  # type: ignore[assignment]
         self._num_groups = args.generation_batch_size // self._group_size  # type: ignore[operator]
@@ -100,13 +106,13 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         self.curriculum.bind(self.pool, self.host, self._num_groups, self._group_size)
         if args.resume_from_checkpoint:
             self._check_resume(args)
-        self._held: Held | None = None
         self._lessons: list[Lessons] | None = None
         self._grading_errors = 0
         self.last_failure: Exception | None = None
 
         super().__init__(model, reward_funcs, args, as_dataset(self.pool.rows), *rest, **kwargs)
 
+        guard_environments(self, num_given, *guarding)
         self.host.signal = signal_column(self.curriculum.signal, self.reward_func_names)
         self.pool.usable.examine = PromptCheck(self)
         self.retry = Retry(self)
@@ -162,7 +168,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         return output
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        if not self.model.training or self.host.capturing:  # type: ignore[union-attr]
+        if not self.model.training:  # type: ignore[union-attr]
             return super()._generate_and_score_completions(inputs)
         self.host.start()
         self._grading_errors = self.retry.num_failed = 0
@@ -170,11 +176,9 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         batch = collect(self.curriculum, self.host, self._num_groups, self.record.ledger)
         self._log_collected(batch)
         self._lessons = self.host.judgements.lessons()
-        held = self._held = self.host.held_rows(batch)
-        try:
-            output = super()._generate_and_score_completions([kept.row for kept in held.completions])
-        finally:
-            self._held = None
+        held = self.host.held_rows(batch)
+        with given_back(self, held) as rows:
+            output = super()._generate_and_score_completions(rows)
         if self.curriculum.shelf is not None:
             self.host.keep(self.curriculum.shelf.groups)
             if (batch.groups.age_PG[batch.chosen_B] > 0).any():
@@ -183,27 +187,8 @@ class CurriculumGRPOTrainer(GRPOTrainer):
             output["advantages"] = self._advantages(held)
         return self._without_padding(output, batch, held)
 
-    def _generate(self, prompts: list) -> tuple:
-        if self.host.capturing:
-            raise PromptsPreparedError(prompts)
-        if self._held is None:
-            return super()._generate(prompts)
-        completions = self._held.completions
-        prompt_ids, completion_ids, tool_mask, texts, logprobs, images, tool_images = (
-            None if all(item is None for item in column) else list(column)
-            for column in zip(*(completion.generated for completion in completions), strict=True)
-        )
-        for name in {name for completion in completions for name in completion.logged}:
-            self._pending_extra_logs[name] = [completion.logged.get(name) for completion in completions]
-        return prompt_ids, completion_ids, tool_mask, texts, logprobs, {}, images, tool_images or []
-
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         return self.retry(super()._generate_single_turn, *args, **kwargs)
-
-    def _calculate_rewards(self, inputs, prompts, completions, completion_ids_list) -> torch.Tensor:
-        if self._held is None:
-            return super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
-        return self._held.rewards
 
     def _advantages(self, held: Held) -> torch.Tensor:
         """This process's advantages where groups differ in size: TRL's formula over each group's own rows."""
@@ -226,7 +211,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         if batch.weight_B.all():
             return output
         rows = len(output["advantages"])
-        weights = torch.from_numpy(np.repeat(batch.weight_B, held.size_B))
+        weights = torch.from_numpy(np.repeat(batch.weight_B, held.size_B).astype(np.float32))
         local = weights[self.accelerator.process_index * rows :][:rows].to(output["advantages"])
         output["completion_mask"] = output["completion_mask"] * local[:, None].to(output["completion_mask"])
         if self.loss_type in MEAN_OVER_ROWS:
@@ -268,15 +253,10 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         counts = torch.tensor([self._grading_errors, self.retry.num_failed], device=self.accelerator.device)
         num_errors, num_retried = self.accelerator.gather(counts).view(-1, 2).sum(dim=0).tolist()  # type: ignore[union-attr]
         self.watch.collected(batch)
-        row = {
-            "grade/error": num_errors + self.host.num_infinite,
-            "generate/retried": num_retried,
-            **self.record.collected(batch, self.host.judgements.num_tokens),
-            **self.curriculum.metrics(),
-        }
-        self.record.add(row)
-        for name, value in row.items():
-            self._metrics["train"][f"curriculum/{name}"].append(float(value))
+        faults = {"grade/error": num_errors + self.host.num_infinite, "generate/retried": num_retried}
+        self.record.collected(batch, self.host.judgements.num_tokens, {**faults, **self.curriculum.metrics()})
+        for name, value in self.record.logged.items():  # TRL logs the mean of a list
+            self._metrics["train"][name] = [value]
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         super().create_model_card(*args, **kwargs)
@@ -290,6 +270,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
     def _check_resume(self, args: GRPOConfig) -> None:
         """Refuses a checkpoint of another preset or other data before the model loads."""
         checkpoint = find_checkpoint(args.resume_from_checkpoint, str(args.output_dir))
-        if checkpoint is not None:
+        fresh = self.curriculum.safety.fresh_curriculum
+        if checkpoint is not None and not (fresh and is_foreign(Path(checkpoint))):
             state = load_state(Path(checkpoint), "curriculum")
             self.curriculum.check_state(state["curriculum"], self.allow_changed_data)

@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 from transformers import TrainerCallback
 
+from rlkit.hosts.trl.step_record import PREFIX
 from rlkit.prompts.pool import PromptPool
+from rlkit.record.account import weighted_mean
 from rlkit.record.episodes import Episodes
 from rlkit.record.guards import Guards
 from rlkit.types import Batch
 
-FROM_TRL = ("entropy", "completions/clipped_ratio")
+CLIPPED = "completions/clipped_ratio"
+FROM_TRL = ("entropy", CLIPPED)
 """TRL's metrics that the guards look at, beside ours."""
 
 
@@ -34,6 +37,9 @@ class Watch(TrainerCallback):
         self.guards = guards if trainer.curriculum.safety.guards else None
         self._num_ungraded = 0
         self._episodes = Episodes()
+        self._graded: bool | None = None
+        """Whether anything was graded in the step under way; None where nothing was rolled out."""
+        self._num_seen: dict[str, int] = {}
 
     @property
     def stopped(self) -> bool:
@@ -47,24 +53,42 @@ class Watch(TrainerCallback):
         """Takes in a generation."""
         rewards = batch.groups.reward_PG[batch.groups.age_PG == 0]
         if len(rewards):
-            self._num_ungraded = self._num_ungraded + 1 if np.isnan(rewards).all() else 0
+            self._graded = bool(self._graded) or not np.isnan(rewards).all()
         if self.guards is not None and "category" in self.trainer.pool.column_names:
             rows = self.trainer.pool.take(batch.groups.index_P)
             self.guards.rolled_out([str(row["category"]) for row in rows], batch.groups.signal_PG)
 
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        logged = self.trainer._metrics["train"]
+        self._num_seen = {name: len(logged.get(name, ())) for name in FROM_TRL}
+        self.trainer.host.round_sizes.clear()
+        self._graded = None
+
+    def _of_trl(self) -> dict[str, float]:
+        """TRL's metrics over the step: the mean over micro-batches, or over rounds by their completions."""
+        logged, sizes = self.trainer._metrics["train"], self.trainer.host.round_sizes
+        means = {}
+        for name, before in self._num_seen.items():
+            values = logged.get(name, [])[before:]
+            of_rounds = name == CLIPPED and len(values) == len(sizes)
+            if values:
+                means[name] = weighted_mean(values, sizes if of_rounds else [1] * len(values))
+        return means
+
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         trainer = self.trainer
+        if self._graded is not None:
+            self._num_ungraded = 0 if self._graded else self._num_ungraded + 1
         if self.stopped:
             control.should_training_stop = True
             control.should_save = True
         if self.guards is None:
             return
-        logged = trainer._metrics["train"]
-        latest = {name: float(logged[name][-1]) for name in FROM_TRL if logged.get(name)}
-        alarms = self.guards.observe({**trainer.record.row, **latest})
-        trainer.record.add({**latest, **alarms})
+        of_trl = self._of_trl()
+        alarms = self.guards.observe({**trainer.record.row, **of_trl})
+        trainer.record.note({**of_trl, **alarms})
         for name, value in alarms.items():
-            logged[f"curriculum/{name}"].append(value)
+            trainer._metrics["train"][f"{PREFIX}{name}"].append(value)
 
     def check(self) -> None:
         """Raises NothingGradedError where that has stopped the run."""

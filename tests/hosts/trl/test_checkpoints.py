@@ -121,7 +121,7 @@ def test_nothing_in_a_checkpoint_is_run(tmp_path, name):
     """Also where the manifest fits: it tells damage, not who wrote it."""
     make_trainer(tmp_path, **SAVING, max_steps=1).train()
     checkpoint, trace = tmp_path / "checkpoint-1", tmp_path / "executed"
-    torch.save({"version": 4, "state": Evil(trace)}, checkpoint / name)
+    torch.save({"version": 5, "state": Evil(trace)}, checkpoint / name)
     commit(checkpoint)
     with pytest.raises(Exception, match=r"[Ww]eights.only"):
         make_trainer(tmp_path, max_steps=2).train(resume_from_checkpoint=True)

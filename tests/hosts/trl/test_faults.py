@@ -324,6 +324,5 @@ def test_guards_warn_and_are_logged(tmp_path, caplog):
     rows = metrics(tmp_path)
     assert [row["guards/effective_ratio"] for row in rows] == [0.0] * 19 + [1.0] * 2
     assert "for 20 steps fewer than 5% of the trained groups had rewards that differ" in caplog.text
-    assert trainer.state.log_history[20]["curriculum/guards/effective_ratio"] == 1.0
     make_trainer(tmp_path / "off", CurriculumConfig(guards=False), returning(1.0), max_steps=1).train()
     assert not any("guards" in name for name in metrics(tmp_path / "off")[0])

@@ -13,6 +13,7 @@ from tiny_trl import (
     make_args,
     make_data,
     make_trainer,
+    metrics,
     share_of_ones,
 )
 
@@ -93,7 +94,7 @@ def test_candidates_are_clamped_to_the_pool(tmp_path, caplog):
         )
     assert "candidates is clamped to 4" in caplog.text
     trainer.train()
-    assert trainer.state.log_history[0]["curriculum/funnel/candidates"] == 16
+    assert metrics(tmp_path)[0]["funnel/candidates"] == 16
 
 
 # ---------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import torch
 from tiny_trl import (
     GROUPS,
     NUM_GENERATIONS,
+    Logs,
     Recorder,
     Watching,
     by_place,
@@ -242,10 +243,10 @@ def test_choices_are_the_same_with_and_without_evaluation(tmp_path, curriculum):
     assert len(choices(tmp_path / "with")) == 4
 
 
-def test_metrics_reach_the_trainers_log(tmp_path):
-    trainer = make_trainer(tmp_path, "pcl", max_steps=3)
-    trainer.train()
-    logged = [line for line in trainer.state.log_history if "loss" in line]
+def test_metrics_reach_the_trackers(tmp_path):
+    logs = Logs()
+    make_trainer(tmp_path, "pcl", max_steps=3, extra={"callbacks": [logs]}).train()
+    logged = [line for _, line in logs.rows]
     for name in (
         "funnel/candidates",
         "funnel/rounds",

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer
@@ -222,6 +222,17 @@ class Recorder:
         self.rows += list(zip(prompts, map(tuple, completion_ids), strict=True))
         self.values += values
         return values
+
+
+class Logs(TrainerCallback):
+    """What trackers get of the training: the step and the numbers of each log."""
+
+    def __init__(self):
+        self.rows: list[tuple[int, dict[str, Any]]] = []
+
+    def on_log(self, args, state, control, logs, **kwargs):
+        if "loss" in logs:
+            self.rows.append((state.global_step, dict(logs)))
 
 
 # ---------------------------------------------------------------------------------------------------------
