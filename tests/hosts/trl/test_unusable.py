@@ -33,9 +33,7 @@ def test_prompts_that_all_fail_alike_end_the_run(tmp_path, preset, num):
 def test_prompts_that_fail_for_several_reasons_end_it_too(tmp_path, preset):
     data = Dataset.from_dict({"prompt": ["" if i % 2 else "1" * 70 for i in range(24)], "seed": range(24)})
     trainer = make_trainer(tmp_path, preset, data=data, max_steps=1)
-    with pytest.raises(
-        UnfilledBatchError, match=r"0 prompts could be rolled out for a batch of 4.*24 cann"
-    ):
+    with pytest.raises(UnfilledBatchError, match=r"0 prompts could be rolled out for a batch of 4.*24 cann"):
         trainer.train()
 
 
