@@ -54,6 +54,8 @@ JOBS = {
     # The filter keeps an odd number, and an odd number of groups of three cannot be shared equally.
     "odd-refill": ({"curriculum": "odf", "band_low": 0.3, "band_high": 0.6}, 3, 18, STEPS),
 }
+OUTSIDE = {"outside": ({"curriculum": "mopps", "signal_max": 0.5}, 4, 16, STEPS)}
+"""A signal outside of its declared range."""
 CYCLES = ("cycle", "metis-cycle")
 RESUMED = ("dapo", "greso", "pcl", "rlkit", "dots", "ssb", "speed", "metis", *CYCLES)
 
@@ -61,7 +63,8 @@ RESUMED = ("dapo", "greso", "pcl", "rlkit", "dots", "ssb", "speed", "metis", *CY
 def launch(num_processes, folder, names, resume=None):
     folder.mkdir(exist_ok=True)
     jobs = [
-        (name, *JOBS[name], str(folder / name / f"checkpoint-{resume}") if resume else None) for name in names
+        (name, *{**JOBS, **OUTSIDE}[name], str(folder / name / f"checkpoint-{resume}") if resume else None)
+        for name in names
     ]
     script = str(Path(__file__).with_name("two_processes.py"))
     command = [sys.executable, script, str(folder), json.dumps(jobs)]
@@ -104,6 +107,12 @@ def test_two_processes_choose_as_one(runs, name):
     if name != "odd-refill":
         assert timeless(ledger_rows(runs / "one" / name)) == timeless(ledger_rows(runs / "two" / name))
     assert first["weights"] == second["weights"]
+
+
+def test_a_signal_outside_of_its_range_ends_both_processes_alike(tmp_path):
+    launch(2, tmp_path / "two", OUTSIDE)
+    first, second = read(tmp_path / "two", "outside", 0), read(tmp_path / "two", "outside", 1)
+    assert first == second and "set signal_min=0 and signal_max=1" in first
 
 
 def timeless(rows):

@@ -51,10 +51,12 @@ def assert_resumes_exactly(tmp_path, curriculum, checkpoint=3, stop=4, data=None
     """Trains six steps straight; then to `stop`, and on from `checkpoint` with a trainer made anew."""
     saving = {"save_strategy": "steps", "save_steps": checkpoint}
     rewards = [even_start, share_of_ones]
+    config = CurriculumConfig(curriculum) if isinstance(curriculum, str) else curriculum
+    config = replace(config, signal_max=2.0)
 
     def trainer(folder, extra=None, **more):
         more = {"max_steps": STEPS, **settings, **more}
-        return make_trainer(tmp_path / folder, curriculum, rewards, data=data, extra=extra, **more)
+        return make_trainer(tmp_path / folder, config, rewards, data=data, extra=extra, **more)
 
     straight = trainer("straight")
     straight.train()

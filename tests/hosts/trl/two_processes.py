@@ -12,6 +12,7 @@ from pathlib import Path
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
+import pytest
 import torch
 from peft import LoraConfig
 from tiny_judge import make_judging_model, make_judging_tokenizer
@@ -71,6 +72,11 @@ def run(folder, name, curriculum, num_generations, batch, settings, resume):
         extra={"rollout_func": scripted(num_generations, RANK), "processing_class": tokenizer, **extra},
         **settings,
     )
+    if name == "outside":
+        with pytest.raises(ValueError) as error:
+            trainer.train()
+        (folder / f"{name}-{RANK}.json").write_text(json.dumps(str(error.value)))
+        return
     trainer.train(resume_from_checkpoint=resume)
     whole = {key: getattr(tensor, "full_tensor", tensor.clone)() for key, tensor in weights(trainer).items()}
     total = {key: float(tensor.double().abs().sum()) for key, tensor in whole.items()}
