@@ -3,10 +3,11 @@
 import logging
 import re
 from contextlib import contextmanager
+from typing import ClassVar
 
 import pytest
 from tiny_trl import make_trainer
-from transformers import PrinterCallback, ProgressCallback
+from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
 from rlkit.hosts.trl.console import StepLines, evaluation_words, model_name
 from rlkit.settings.program import quiet_libraries
@@ -63,9 +64,15 @@ def test_who_asks_for_trls_output_gets_it(tmp_path, capsys, settings):
 
 
 def test_trackers_still_get_every_metric(tmp_path, capsys):
-    trainer, _, _ = run(tmp_path, capsys, max_steps=1)
-    logged = trainer.state.log_history[0]
-    assert {"loss", "reward", "curriculum/effective_ratio", "completions/mean_length"} <= logged.keys()
+    class Tracker(TrainerCallback):
+        logs: ClassVar[list[dict]] = []
+
+        def on_log(self, args, state, control, logs=None, **kwargs):
+            self.logs.append(dict(logs))
+
+    run(tmp_path, capsys, max_steps=1, extra={"callbacks": [Tracker()]})
+    names = Tracker.logs[0].keys()
+    assert {"loss", "reward", "curriculum/effective_ratio", "completions/mean_length"} <= names
 
 
 def test_a_resumed_run_says_from_where_and_a_finished_one_that_it_is(tmp_path, capsys):

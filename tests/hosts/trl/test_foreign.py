@@ -49,7 +49,9 @@ def test_its_run_goes_on_with_a_fresh_curriculum_and_its_checkpoints_stay(plain)
     assert trainer.state.global_step == 5 and trainer.curriculum.step == 3
     assert [row["step"] for row in metrics(plain)] == [3, 4, 5]
     assert sorted(path.name for path in plain.glob("checkpoint-*")) == [f"checkpoint-{n}" for n in (1, 2, 5)]
-    assert {name: digest for name, digest in content(plain).items() if name in before} == before
+    card = str(plain / "README.md")  # TRL writes it anew at every save, and so do we
+    kept = {name: digest for name, digest in before.items() if name != card}
+    assert {name: digest for name, digest in content(plain).items() if name in kept} == kept
     again = make_trainer(plain, FRESH, max_steps=6, **SAVING)
     again.train(resume_from_checkpoint="auto")
     assert again.state.global_step == 6 and again.curriculum.step == 4, "the curriculum goes on with the run"

@@ -21,7 +21,7 @@ from tiny_trl import (
 )
 from trl import GRPOTrainer
 
-from rlkit import CurriculumGRPOTrainer
+from rlkit import CurriculumConfig, CurriculumGRPOTrainer
 
 
 def rewards_of(folder):
@@ -53,7 +53,8 @@ class Below(CurriculumGRPOTrainer, Plain): ...
 @pytest.mark.parametrize("preset", ["dapo", "pcl"])
 def test_overridden_rewards_are_what_the_curriculum_sees_and_the_update_gets(tmp_path, kind, preset):
     graded, Halving.calls = Recorder(even_start), 0
-    trainer = make_trainer(tmp_path, preset, graded, kind=kind, max_steps=2)
+    curriculum = CurriculumConfig(preset, signal_max=1.5)
+    trainer = make_trainer(tmp_path, curriculum, graded, kind=kind, max_steps=2)
     trainer.train()
     rows = ledger_rows(tmp_path)
     expected = np.array(graded.values).reshape(-1, NUM_GENERATIONS) / 2
