@@ -34,6 +34,7 @@ from rlkit.hosts.trl.watch import NothingGradedError
 from rlkit.prompts.files import read_rows, to_prompt_rows
 from rlkit.record.checkpoint import AUTO, check_output_dir, find_checkpoint, resume_setting
 from rlkit.settings.arguments import parse_arguments
+from rlkit.verify.columns import has_column, parse_columns, value_of, with_columns
 from rlkit.verify.load import load_reward
 from rlkit.verify.rewards import check_golds, check_reward
 
@@ -50,6 +51,13 @@ class RecipeArguments:
     dataset_split: str = field(default="train", metadata={"help": "Its split."})
     prompt_column: str = field(
         default="question", metadata={"help": "The text to ask, used where rows have no `prompt`."}
+    )
+    columns: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "ARGUMENT=COLUMN: more columns, for rewards and presets; a.b is key b of column a, as in "
+            "answer=reward_model.ground_truth."
+        },
     )
     gold_column: str | None = field(
         default="answer",
@@ -104,7 +112,7 @@ def main() -> None:
         rows = with_accepted_golds(rows, rewards[0], recipe.gold_column)
     for reward in rewards:
         check_reward(reward, rows)
-    held_out, pool = rows[: recipe.num_eval], rows[recipe.num_eval :]
+    held_out, pool = split(rows, recipe.num_eval, training.eval_strategy)
     tasks = load_benchmarks(recipe)
 
     program.quiet_libraries()
@@ -150,9 +158,30 @@ def load_rows(recipe: RecipeArguments) -> list[dict[str, Any]]:
         rows = read_rows(recipe.dataset_path)
     else:
         rows = load_dataset(recipe.dataset_name, recipe.dataset_config, split=recipe.dataset_split).to_list()
+    columns = parse_columns(recipe.columns, "columns")
+    for argument, column in columns.items():
+        if not any(has_column(row, column) for row in rows):
+            known = sorted({name for row in rows[:100] for name in row})
+            raise ValueError(
+                f"columns ({argument}={column}): no row has {column!r}; the data's columns are {known}"
+            )
+    rows = [with_columns(row, columns) for row in rows]
     if rows and "prompt" in rows[0]:
         return rows
     return to_prompt_rows(rows, recipe.prompt_column, recipe.system_prompt, recipe.instruction)
+
+
+def split(rows: list[dict[str, Any]], num_eval: int, eval_strategy: Any) -> tuple[list[dict], list[dict]]:
+    """The rows held out, and those to train on."""
+    if not 0 <= num_eval < len(rows):
+        raise ValueError(
+            f"num_eval ({num_eval}) must be at least 0 and leave rows to train on: there are {len(rows)}"
+        )
+    if eval_strategy != "no" and num_eval == 0:
+        raise ValueError(
+            f"eval_strategy ({eval_strategy.value}) wants held-out rows, and num_eval is 0; set one of them"
+        )
+    return rows[:num_eval], rows[num_eval:]
 
 
 def load_benchmarks(recipe: RecipeArguments) -> list[Task]:
@@ -178,7 +207,7 @@ def with_accepted_golds(rows: list[dict[str, Any]], reward: Any, gold_column: st
     if not failed:
         return rows
     listed = "; ".join(
-        f"row {position}: {str(rows[position][gold_column])[-60:]!r}" for position in failed[:10]
+        f"row {position}: {str(value_of(rows[position], gold_column))[-60:]!r}" for position in failed[:10]
     )
     summary = (
         f"{len(failed)} of {len(rows)} gold answers in {gold_column!r} get no full reward "

@@ -218,7 +218,7 @@ def test_unscorable_groups_are_dropped_and_reported_as_such():
     batch = collect(curriculum, host, 3, NoLedger())
     row = funnel(batch)
     assert set(batch.reason_P) == {"unscorable"}
-    assert row["rollouts/unscorable"] == row["rollouts/spent"] == 2 * 3 * G
+    assert row["rollouts/unscorable"] == row["rollouts/spent"] == 3 * G, "no refill"
     assert np.isnan(row["signal/all"]) and row["effective_ratio"] == 0.0
     assert curriculum.metrics().keys().isdisjoint({"calibration/brier"})
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
-from rlkit.arena.plan import Comparison, Run
+from rlkit.arena.plan import Comparison, Run, check_metric
 from rlkit.arena.processes import run_all
 from rlkit.report.comparison import Runs, summarize
 from rlkit.report.curves import Curve, read_curve
@@ -47,6 +47,7 @@ def train(comparison: Comparison, processes: int, console: Console, metric: str 
         ValueError: settings that cannot work, or a folder that holds runs of other settings or is in use.
     """
     comparison.validate()
+    check_metric(metric, comparison)
     if processes < 1:
         raise ValueError(f"processes ({processes}) must be at least 1")
     read = partial(read_curve, budget=comparison.budget, metric=metric)

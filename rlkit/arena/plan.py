@@ -156,6 +156,28 @@ def parse_vary(text: str) -> tuple[str, tuple[str, ...]]:
     return name, values
 
 
+def check_metric(metric: str | None, comparison: Comparison) -> None:
+    """Raises ValueError where no run can have the held-out metric, before any is started."""
+    if metric is None:
+        return
+    settings = {**comparison.settings(), **comparison.overrides}
+    if not metric.startswith("eval_") or comparison.script() == SIMULATED:
+        raise ValueError(
+            f"metric ({metric}) must be one of TRL's evaluations, such as eval_rewards/NAME/mean, of a "
+            "script that trains; leave it out where the script writes heldout.jsonl, as `simulated` does"
+        )
+    if str(settings.get("eval_strategy", "no")) == "no":
+        raise ValueError(
+            f"metric ({metric}) is of TRL's evaluations, and config ({comparison.config}) makes none; set "
+            "eval_strategy: steps and eval_steps there"
+        )
+    rewards = [str(spec).rpartition(":")[2] for spec in settings.get("rewards") or []]
+    named = re.fullmatch(r"eval_rewards/(.+)/(mean|std)", metric)
+    if rewards and named and named[1] not in rewards:
+        known = ", ".join(f"eval_rewards/{name}/mean" for name in rewards)
+        raise ValueError(f"metric ({metric}) names no reward of config ({comparison.config}): {known}")
+
+
 def parse_targets(text: str | None) -> list[float]:
     """parse_targets("0.6,0.7") -> [0.6, 0.7]"""
     try:

@@ -41,6 +41,13 @@ def read_file(path: Path) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name != "recipe"}
 
 
+def check_json(path: Path) -> None:
+    """Raises ValueError where `write_json` could not write, before there is anything to write."""
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        what = "is a folder" if path.is_dir() else f"is in no folder ({path.parent} does not exist)"
+        raise ValueError(f"json ({path}) {what}; give the path of a file")
+
+
 def write_json(
     path: Path,
     simulation: SimulationConfig,

@@ -45,12 +45,13 @@ def grade(
     import time
 
     from rlkit.prompts.files import read_rows
+    from rlkit.verify.columns import parse_columns
     from rlkit.verify.grading import GradeWriter, completions_of, grade_golds, grade_rows, prepare_rows
     from rlkit.verify.load import load_reward
 
     grader = load_reward(reward)
     rows = read_rows(input)
-    prepared = prepare_rows(rows, _pairs(column or []), grader)
+    prepared = prepare_rows(rows, parse_columns(column or [], "--column"), grader)
     if golds:
         batches = grade_golds(grader, prepared, gold_column)
     else:
@@ -89,16 +90,6 @@ def _grade_all(
     if writer is not None:
         writer.finish(rows, grades)
     return grades
-
-
-def _pairs(columns: list[str]) -> dict[str, str]:
-    pairs = {}
-    for text in columns:
-        argument, sign, column = text.partition("=")
-        if not (argument and sign and column):
-            raise ValueError(f"--column {text!r} must be ARGUMENT=COLUMN, such as answer=gold")
-        pairs[argument] = column
-    return pairs
 
 
 def _print_summary(grades: "list[Grade]", seconds: float, golds: bool) -> None:

@@ -48,9 +48,11 @@ def simulate(
     """Run a curriculum against a policy with known success probabilities that learns."""
     import time
 
-    from rlkit.arena.simulated import read_file, read_settings, write_json
+    from rlkit.arena.simulated import check_json, read_file, read_settings, write_json
     from rlkit.hosts.simulated.host import prepare, run, summarize
 
+    if json_out is not None:
+        check_json(json_out)
     options = {
         "curriculum": preset,
         "num_prompts": prompts,

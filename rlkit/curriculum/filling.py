@@ -39,6 +39,13 @@ class Filling:
         kept = sum(int(np.isin(reason_P, wanted).sum()) for _, _, reason_P, _ in self._rounds)
         return max(self.num_groups - kept, 0)
 
+    @property
+    def hopeless(self) -> bool:
+        """Prompts for a batch were rolled out, and nothing could be graded: more would cost for nothing."""
+        fresh = [groups.signal_PG[groups.age_PG == 0] for _, groups, _, _ in self._rounds]
+        ungraded = len(fresh) > 0 and bool(np.isnan(np.concatenate(fresh)).all())
+        return ungraded and len(self.index) >= self.num_groups
+
     def finish(self, fill: str) -> Batch:
         """The batch: kept groups, first come first served, then replayed ones, then what `fill` says."""
         proposals, graded, reasons, seconds = zip(*self._rounds, strict=True)

@@ -22,6 +22,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rlkit.verify.columns import has_column, value_of
+
 NGRAM = 8
 NEAR_SHARE = 0.7
 
@@ -92,12 +94,12 @@ def prompt_texts(rows: Iterable[Mapping[str, Any]], column: str) -> list[str]:
     """The texts of a column that holds text, or messages (those of the user, else all, joined)."""
     texts = []
     for position, row in enumerate(rows):
-        if column not in row:
+        if not has_column(row, column):
             raise ValueError(
                 f"row {position} of the training file has no column {column!r}; its columns are "
                 f"{sorted(row)}: name one by --prompt-column"
             )
-        value = row[column]
+        value = value_of(row, column)
         if isinstance(value, list):
             asked = [message for message in value if message.get("role") == "user"] or value
             value = "\n".join(str(message.get("content", "")) for message in asked)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rlkit.verify.columns import has_column, value_of
+
 
 def read_rows(path: str | Path) -> list[dict[str, Any]]:
     """The rows of a .jsonl, .jsonl.gz, .json (a list of objects) or .parquet file.
@@ -44,16 +46,16 @@ def to_prompt_rows(
 
     Args:
         rows: such as those of GSM8K, with `question` and `answer`.
-        prompt_column: the column that holds the text of the user's message.
+        prompt_column: the column that holds the text of the user's message; "a.b" is key b of column a.
         system_prompt: the content of a system message before it; None for no such message.
         instruction: goes below the text in the user's message, such as how to state the answer.
     """
     prompt_rows = []
     system = [] if system_prompt is None else [{"role": "system", "content": system_prompt}]
     for position, row in enumerate(rows):
-        if prompt_column not in row:
+        if not has_column(row, prompt_column):
             raise ValueError(f"row {position} has no column {prompt_column!r}; its columns are {sorted(row)}")
-        text = row[prompt_column]
+        text = value_of(row, prompt_column)
         if not isinstance(text, str):
             raise ValueError(
                 f"row {position}: column {prompt_column!r} must hold text, not {type(text).__name__}; "
@@ -67,7 +69,7 @@ def to_prompt_rows(
 def _read_jsonl(path: Path) -> list[dict[str, Any]]:
     rows = []
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     rows.append(_parse_object(line, f"{path}, line {number}"))
@@ -88,7 +90,7 @@ def _parse_object(text: str, place: str) -> dict[str, Any]:
 
 def _read_json(path: Path) -> list[dict[str, Any]]:
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = json.loads(path.read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:
         raise ValueError(
             f"{path}: not JSON: {error}; if it holds one object a line, name it .jsonl"

@@ -271,6 +271,12 @@ def make_pool(rows: Any, seed: int = 0, shuffle: bool = True) -> PromptPool:
     Raises:
         ValueError: the data set has no length (a stream), no rows, or no `prompt` column.
     """
+    if isinstance(rows, dict):  # a DatasetDict, too
+        splits = ", ".join(map(repr, rows))
+        raise ValueError(
+            f"train_dataset ({type(rows).__name__}) holds several data sets ({splits}); give one of them, "
+            f"such as data[{next(iter(rows), 'train')!r}]"
+        )
     if not (hasattr(rows, "__len__") and hasattr(rows, "__getitem__")):
         raise ValueError(
             f"train_dataset ({type(rows).__name__}) has no length, and prompts are chosen from a pool; "

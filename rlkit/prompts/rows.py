@@ -14,7 +14,14 @@ SLICE = 10_000
 Rows = Sequence[Mapping[str, Any]]
 
 
+def is_transformed(rows: Any) -> bool:
+    """Whether a function makes the rows of a `datasets.Dataset` as they are read (`with_transform`)."""
+    return hasattr(rows, "format") and rows.format["type"] == "custom"
+
+
 def column_names(rows: Rows) -> list[str]:
+    if is_transformed(rows):
+        return list(rows[0])
     return list(getattr(rows, "column_names", None) or rows[0].keys())
 
 
@@ -22,6 +29,9 @@ def column(rows: Any, name: str) -> np.ndarray | None:
     """A column as an array, or None where there is none of that name."""
     if name not in column_names(rows):
         return None
+    if is_transformed(rows):
+        firsts = range(0, len(rows), SLICE)
+        return np.asarray([value for first in firsts for value in rows[first : first + SLICE][name]])
     if hasattr(rows, "with_format"):
         return rows.select_columns([name]).with_format("arrow")[:][name].to_numpy()
     return np.asarray(rows[name] if hasattr(rows, "column_names") else [row[name] for row in rows])

@@ -8,10 +8,6 @@ from typing import Any
 
 from trl.scripts.utils import TrlParser
 
-FOR_OTHERS = {"recipe"}
-"""Keys of a YAML file that a script passes over: `rlkit compare` reads there which script the file is for."""
-
-
 RENAMED = {
     "gradient_checkpointing": "activation_checkpointing",
     "gradient_checkpointing_kwargs": "activation_checkpointing_kwargs",
@@ -55,7 +51,6 @@ def parse_arguments(classes: Iterable[type], words: list[str] | None = None) -> 
     unknown = [
         word.removeprefix("--") for word in [*unknown_in_file, *unknown_words] if word.startswith("--")
     ]
-    unknown = [name for name in unknown if name not in FOR_OTHERS]
     if unknown:
         known = [action.dest for action in parser._actions]
         raise ValueError("unknown settings: " + "; ".join(_with_nearest(name, known) for name in unknown))

@@ -266,6 +266,10 @@ class CurriculumConfig(SafetyConfig):
     judgement_length: int | None = field(
         default=None, metadata={"help": "Tokens that a judgement has at most (metis 256, ours)."}
     )
+    recipe: str | None = field(
+        default=None,
+        metadata={"help": "Which script a YAML file is for, or `simulated`: `rlkit compare` reads it there."},
+    )
     curriculum_seed: int | None = field(
         default=None,
         metadata={

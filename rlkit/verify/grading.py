@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlkit.verify.columns import has_column, value_of
 from rlkit.verify.golds import gold_text
 from rlkit.verify.rewards import Reward, as_completion, checked_rewards, grade, reward_name
 from rlkit.verify.sandbox import NoSandboxError
@@ -48,7 +49,7 @@ def prepare_rows(
         if column not in names and outer not in names:
             raise ValueError(f"column {column!r} (of {argument}={column}) is not in the data; it has {names}")
         for row in prepared:
-            row[argument] = row[column] if column in names else _inner(row, column)
+            row[argument] = value_of(row, column)
     missing = [name for name in _required(reward) if name not in {*names, *columns}]
     if missing:
         raise ValueError(
@@ -61,19 +62,19 @@ def prepare_rows(
 def completions_of(rows: Sequence[Mapping[str, Any]], column: str) -> list[Any]:
     """The rows' completions, each text or a list of messages; a ValueError names a row without one."""
     for number, row in enumerate(rows, start=1):
-        if column not in row:
+        if not has_column(row, column):
             raise ValueError(
                 f"completion column {column!r} is not in the data; it has {list(row)}; name the one that "
                 "holds the completions with --completion-column"
             )
-        value = row[column]
+        value = value_of(row, column)
         messages = isinstance(value, list) and all(isinstance(message, Mapping) for message in value)
         if not isinstance(value, str) and not (messages and value):
             raise ValueError(
                 f"row {number}: column {column!r} must hold text or a list of messages, one completion a row,"
                 f" not {value!r:.80}"
             )
-    return [row[column] for row in rows]
+    return [value_of(row, column) for row in rows]
 
 
 def grade_rows(
@@ -87,7 +88,7 @@ def grade_rows(
 
 def grade_golds(reward: Reward, rows: Sequence[Mapping[str, Any]], gold_column: str) -> Iterator[list[Grade]]:
     """As `grade_rows`, with each row's own gold as its completion, bare, then where that earns less boxed."""
-    if gold_column not in rows[0]:
+    if not has_column(rows[0], gold_column):
         raise ValueError(
             f"gold column {gold_column!r} is not in the data; it has {list(rows[0])}; name the one that "
             "holds the golds with --gold-column"
@@ -137,7 +138,7 @@ class GradeWriter:
 
 
 def _grade_gold_batch(reward: Reward, rows: Sequence[Mapping[str, Any]], gold_column: str) -> list[Grade]:
-    golds = [gold_text(row[gold_column]) for row in rows]
+    golds = [gold_text(value_of(row, gold_column)) for row in rows]
     grades = _grade_batch(
         reward, rows, [as_completion(row, gold) for row, gold in zip(rows, golds, strict=True)]
     )
@@ -171,14 +172,6 @@ def _grade_batch(
         _grade_batch(reward, [row], [completion])[0]
         for row, completion in zip(rows, completions, strict=True)
     ]
-
-
-def _inner(row: Mapping[str, Any], column: str) -> Any:
-    """The value that a dotted name leads to; None where one of its keys is not there."""
-    value: Any = row
-    for key in column.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
 
 
 def _required(reward: Reward) -> list[str]:

@@ -9,6 +9,10 @@ from typing import Any
 Reward = Callable[..., Any]
 
 
+class NoListError(ValueError):
+    """A reward gave something else than a list."""
+
+
 class WrongNumberError(ValueError):
     """A reward gave more or fewer rewards than there are completions: nobody knows which is whose."""
 
@@ -30,7 +34,7 @@ def is_async(reward: Reward) -> bool:
 def checked_rewards(rewards: Any, num_completions: int) -> list[float | None]:
     """Rewards as floats, None and NaN as None; a ValueError says what was returned instead."""
     if isinstance(rewards, str | Mapping) or not isinstance(rewards, Iterable):
-        raise ValueError(
+        raise NoListError(
             f"returned {type(rewards).__name__} {rewards!r:.80}, expected a list of {num_completions} rewards"
         )
     rewards = list(rewards)

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
+from rlkit.verify.columns import has_column, value_of
 from rlkit.verify.copies import own_arguments, own_data
 from rlkit.verify.guard import guard
 from rlkit.verify.returned import Reward, checked_rewards, is_async, reward_name
@@ -55,7 +56,7 @@ def check_golds(reward: Reward, rows: Sequence[Row], gold_column: str = "answer"
     punish right answers: drop them. A row on which the reward raises, or that it cannot score, is among them.
     """
     for row in itertools.islice(rows, 1):
-        if gold_column not in row:
+        if not has_column(row, gold_column):
             raise ValueError(f"gold column {gold_column!r} is not in the data; its columns are {sorted(row)}")
     checked = guard(
         reward, lambda name, num_rows, error: None
@@ -65,7 +66,7 @@ def check_golds(reward: Reward, rows: Sequence[Row], gold_column: str = "answer"
         scores: list[float | None] = []
         for start in range(0, len(failing), GOLD_BATCH):
             batch = [rows[i] for i in failing[start : start + GOLD_BATCH]]
-            golds = [row[gold_column] for row in batch]
+            golds = [value_of(row, gold_column) for row in batch]
             texts = [form.format(gold[0] if isinstance(gold, list) and gold else gold) for gold in golds]
             completions = [as_completion(row, text) for row, text in zip(batch, texts, strict=True)]
             scores += grade(checked, completions, batch)

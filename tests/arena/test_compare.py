@@ -257,3 +257,31 @@ def test_the_tiny_default_under_a_budget_and_on_to_a_larger_one(tmp_path, monkey
     assert steps_of(run) == [1, 2, 3, 4]
     heldout = [json.loads(line)["step"] for line in (run / "heldout.jsonl").read_text().splitlines()]
     assert heldout == [0, 2, 3, 4]  # at the first stop too
+
+
+@pytest.mark.parametrize(
+    ("metric", "settings", "message"),
+    [
+        ("reward", "eval_strategy: steps", "must be one of TRL's evaluations"),
+        ("eval_reward", "max_steps: 3", "makes none; set eval_strategy"),
+        (
+            "eval_rewards/acuracy/mean",
+            "eval_strategy: steps\nrewards: [my.py:accuracy]",
+            "names no reward of config .*: eval_rewards/accuracy/mean",
+        ),
+    ],
+)
+def test_a_metric_that_no_run_can_have_is_told_before_any_starts(tmp_path, metric, settings, message):
+    from rich.console import Console
+
+    from rlkit.arena.compare import compare
+    from rlkit.arena.plan import Comparison
+    from rlkit.settings.budget import Budget
+
+    (tmp_path / "script.py").write_text("raise SystemExit('started')")
+    config = tmp_path / "config.yaml"
+    config.write_text(f"recipe: script.py\nlr_scheduler_type: constant\n{settings}\n")
+    comparison = Comparison(config, ("uniform",), (0,), Budget("steps", 2), tmp_path / "out")
+    with pytest.raises(ValueError, match=message):
+        compare(comparison, 1, Console(), metric=metric)
+    assert not (tmp_path / "out").exists()

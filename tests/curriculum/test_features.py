@@ -20,6 +20,13 @@ def looked(golds) -> Hashed:
     return Answer("answer").look([{"answer": gold} for gold in golds])
 
 
+def test_a_nested_gold():
+    rows = [{"prompt": f"p{row}", "reward_model": {"ground_truth": str(row)}} for row in range(5)]
+    answer = Answer("reward_model.ground_truth")
+    answer.bind(make_pool(rows))
+    np.testing.assert_array_equal(answer.look(rows).bucket_E, looked([str(row) for row in range(5)]).bucket_E)
+
+
 def terms(features: Hashed, row: int) -> dict[int, float]:
     part = slice(features.start_N[row], features.start_N[row + 1])
     return dict(zip(features.bucket_E[part].tolist(), features.weight_E[part].tolist(), strict=True))

@@ -170,6 +170,10 @@ def test_shipped_recipe_trains_and_resumes_on_cpu(tmp_path, monkeypatch, model_p
         ({"eval_benchmarks": "gsm8k,gsm9k"}, "benchmark 'gsm9k' is unknown; there are gsm8k, math500"),
         ({"eval_benchmarks": "gsm8k", "eval_data": ["gsm=x"]}, "data (gsm=x): 'gsm' is not among the"),
         ({"eval_benchmarks": "gsm8k", "eval_benchmark_steps": 0}, "eval_benchmark_steps (0) must be"),
+        ({"num_eval": 8}, "num_eval (8) must be at least 0 and leave rows to train on: there are 8"),
+        ({"num_eval": 0}, "eval_strategy (steps) wants held-out rows, and num_eval is 0"),
+        ({"columns": ["answer"]}, "columns 'answer' must be ARGUMENT=COLUMN"),
+        ({"columns": ["answer=reward_model.gold"]}, "no row has 'reward_model.gold'; the data's columns are"),
         ({"per_device_train_batch_size": 64}, "the pool has 6 prompts, fewer than the 32 of one batch"),
     ],
 )
@@ -283,6 +287,31 @@ def test_rows_without_golds_are_not_checked_against_them(tmp_path, monkeypatch):
         ValueError, match="the pool has 6 prompts"
     ):  # the check that comes after that of golds
         run_here(config, monkeypatch)
+
+
+@pytest.mark.parametrize("gold_column", ["answer", "reward_model.ground_truth"])
+def test_data_of_verls_form_with_a_byte_order_mark(tmp_path, monkeypatch, caplog, gold_column):
+    rows = [
+        {
+            "prompt": [{"role": "user", "content": q}],
+            "reward_model": {"style": "rule", "ground_truth": str(n)},
+        }
+        for q, n in QUESTIONS
+    ]
+    rows[1]["reward_model"]["ground_truth"] = "no answer here"
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8-sig")
+    config = on_cpu(
+        tmp_path,
+        dataset_path=str(data),
+        columns=["answer=reward_model.ground_truth"],
+        gold_column=gold_column,
+        model_name_or_path="no/such-model",
+        rewards=["rewards.exact_integer:exact_integer"],
+    )
+    with pytest.raises(OSError):  # the model, which is what good rows get to
+        run_here(config, monkeypatch)
+    assert "1 of 8 gold answers" in caplog.text and "row 1: 'no answer here'" in caplog.text
 
 
 SIGNALING = """

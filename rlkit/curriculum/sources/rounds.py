@@ -95,7 +95,7 @@ class Rounds(Source):
 
     def fill(self, filling: Filling, host: Host) -> None:
         for _ in range(self.max_rounds):
-            if filling.missing == 0:
+            if filling.missing == 0 or filling.hopeless:
                 return
             size = host.whole(self.round_size(filling.missing, filling.num_groups), self.first_count)
             proposal = host.agree(self.propose(size, exclude=filling.index))
@@ -120,7 +120,7 @@ class Rounds(Source):
         whole = np.flatnonzero(reason_P != WAITING)
         self.learn(groups.take(whole), proposal.prediction.take(whole))
         # A round without candidates was screened in an earlier step, where it counted.
-        if proposal.num_candidates and len(groups):
+        if proposal.num_candidates and not np.isnan(groups.signal_PG).all():  # of which nothing is known
             passed = float(np.isin(reason_P, (KEPT, WAITING)).mean())
             self._keep_rate = KEEP_RATE_MEMORY * self._keep_rate + (1 - KEEP_RATE_MEMORY) * passed
         return reason_P

@@ -102,7 +102,10 @@ class TRLHost:
         )
 
     def _own_row(self, row: dict[str, Any]) -> dict[str, Any]:
-        """A completion's own row: with `remove_unused_columns` what TRL would leave of it."""
+        """A completion's own row, as TRL would have it: without a prompt where the data has none, and with
+        `remove_unused_columns` without what the trainer itself does not read."""
+        if not self.trainer.has_prompts:
+            row = {name: value for name, value in row.items() if name != "prompt"}
         if self.trainer.args.remove_unused_columns:
             return {name: own(row[name]) for name in ("prompt", *IMAGES) if name in row}
         return own(row)

@@ -12,17 +12,22 @@ from rlkit.curriculum.presets import build_curriculum, resolve_config
 from rlkit.hosts.trl.declared_range import own_rewards, with_range
 from rlkit.hosts.trl.refused import check_settings
 from rlkit.prompts.pool import PromptPool
+from rlkit.prompts.rows import column_names
 from rlkit.settings.config import CurriculumConfig
 from rlkit.verify.guard import OnError, guard
 from rlkit.verify.returned import reward_name
 
 
+def as_list(reward_funcs: Any) -> list[Any]:
+    if reward_funcs is None:
+        return []
+    return reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
+
+
 def guarded_rewards(reward_funcs: Any, on_error: OnError, timeout: float | None) -> list[Any]:
     """The reward functions as a list; plain functions no longer raise or hang: what they fail on is
     unscorable."""
-    if reward_funcs is None:
-        return []
-    functions = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
+    functions = as_list(reward_funcs)
     for function in functions:
         if not (isinstance(function, str) or callable(function)):
             raise ValueError(
@@ -94,7 +99,7 @@ def signal_column(signal: str | None, names: list[str]) -> int | None:
     """The column of the curriculum's reward function; None for the weighted total.
 
     Raises:
-        ValueError: no reward function has that name.
+        ValueError: no reward function has that name, or several have.
     """
     if signal is None:
         return None
@@ -102,7 +107,37 @@ def signal_column(signal: str | None, names: list[str]) -> int | None:
         raise ValueError(
             f"curriculum_signal={signal!r} names no reward function; there are: {', '.join(names)}"
         )
+    if names.count(signal) > 1:
+        raise ValueError(
+            f"curriculum_signal={signal!r} names {names.count(signal)} reward functions; give each a name of "
+            "its own (its __name__)"
+        )
     return names.index(signal)
+
+
+PLACEHOLDER = [{"role": "user", "content": ""}]
+"""TRL's prompt of a row without one: what the environment's reset says is added to it."""
+
+
+def with_prompts(rows: Any, environments: Any) -> tuple[Any, bool]:
+    """The data set with a `prompt` in each row, and whether it had one.
+
+    Raises:
+        ValueError: there is no data set, as an environment has its own.
+    """
+    if rows is None and environments is not None:
+        raise ValueError(
+            "train_dataset (None): the environment owns its data, and there is nothing that a curriculum "
+            "could choose from; give a data set with a row for each task (its columns go to the "
+            "environment's reset, a `prompt` is not needed), or use TRL's GRPOTrainer"
+        )
+    if environments is None or not isinstance(rows, list | Dataset) or len(rows) == 0:
+        return rows, True  # `make_pool` says what is wrong with it
+    if "prompt" in column_names(rows):  # type: ignore[arg-type]
+        return rows, True
+    if isinstance(rows, list):
+        return [{**row, "prompt": PLACEHOLDER} for row in rows], False
+    return rows.add_column("prompt", [PLACEHOLDER] * len(rows)), False  # type: ignore[call-arg]
 
 
 def as_dataset(rows: Any) -> Any:

@@ -25,6 +25,7 @@ from rlkit.collect import collect
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.hosts.trl import card, console
 from rlkit.hosts.trl.budget_stop import BudgetStop
+from rlkit.hosts.trl.early import check_early, given_arguments
 from rlkit.hosts.trl.finished import Finished, RunFinishedError
 from rlkit.hosts.trl.given_back import Held, given_back
 from rlkit.hosts.trl.judgements import Lessons, judgement_loss
@@ -37,12 +38,14 @@ from rlkit.hosts.trl.saving import Checkpoints
 from rlkit.hosts.trl.setup import (
     as_curriculum,
     as_dataset,
+    as_list,
     check_curriculum,
     guard_environments,
     guarded_rewards,
     in_order,
     reward_names,
     signal_column,
+    with_prompts,
 )
 from rlkit.hosts.trl.step_record import StepRecord
 from rlkit.hosts.trl.watch import Watch
@@ -89,21 +92,25 @@ class CurriculumGRPOTrainer(GRPOTrainer):
             name = model if isinstance(model, str) else model.config._name_or_path
             args = GRPOConfig(f"{name.split('/')[-1]}-GRPO")
         check_methods(type(self))
-        functions = reward_funcs if isinstance(reward_funcs, list) else [reward_funcs]
+        functions = as_list(reward_funcs)
         self.curriculum, self.allow_changed_data = as_curriculum(
             curriculum, functions, args, kwargs.get("environment_factory")
         )
         guarding = (self._count_grading_error, self.curriculum.safety.reward_timeout)
         reward_funcs = guarded_rewards(reward_funcs, *guarding)
         num_given = len(reward_funcs)
-        if kwargs.get("environment_factory") is None:  # else the environments' own rewards join later
+        given = given_arguments(rest, kwargs)
+        environments = given.get("environment_factory")
+        if environments is None:  # else the environments' own rewards join later
             signal_column(self.curriculum.signal, reward_names(reward_funcs))
+        train_dataset, self.has_prompts = with_prompts(train_dataset, environments)
         self.pool = make_pool(train_dataset, self.curriculum.seed, shuffle=not in_order(args))
         check_curriculum(self.curriculum, self.pool, args)
         self._group_size: int = args.num_generations  # type: ignore[assignment]
         self._num_groups = args.generation_batch_size // self._group_size  # type: ignore[operator]
         self.host = TRLHost(self)
         self.curriculum.bind(self.pool, self.host, self._num_groups, self._group_size)
+        check_early(self, functions, self.pool, args, given)
         if args.resume_from_checkpoint:
             self._check_resume(args)
         self._lessons: list[Lessons] | None = None
@@ -114,7 +121,8 @@ class CurriculumGRPOTrainer(GRPOTrainer):
 
         guard_environments(self, num_given, *guarding)
         self.host.signal = signal_column(self.curriculum.signal, self.reward_func_names)
-        self.pool.usable.examine = PromptCheck(self)
+        if self.has_prompts:
+            self.pool.usable.examine = PromptCheck(self)
         self.retry = Retry(self)
         if self.rollout_func is not None and self.accelerator.num_processes == 1:
             self.rollout_func = partial(self.retry, self.rollout_func)

@@ -14,6 +14,7 @@ import numpy as np
 
 from rlkit.curriculum.estimators.features.hashed import Hashed, grouped
 from rlkit.prompts.pool import PromptPool
+from rlkit.verify.columns import has_column, value_of
 
 MAX_LENGTH = 64
 """Bytes of a gold whose characters are read."""
@@ -36,28 +37,28 @@ _SHAPE[list(b"012345678")] = ord("9")
 
 
 class Answer:
-    """The gold in `column`."""
+    """The gold in `column`, which may be nested (`reward_model.ground_truth`)."""
 
     def __init__(self, column: str):
         self.column = column
 
     def bind(self, pool: PromptPool) -> None:
         """Raises ValueError where the column is missing or empty everywhere."""
-        if self.column not in pool.column_names:
+        if not has_column(pool.take(np.zeros(1, dtype=np.int64))[0], self.column):
             raise ValueError(
                 f"value_features names answer and the data set has no `{self.column}` column; it has: "
                 f"{', '.join(pool.column_names)}; set value_gold_column to the one that holds the gold "
                 "answers, or leave answer out"
             )
         sample = np.linspace(0, len(pool) - 1, min(len(pool), 1024)).astype(np.int64)
-        if not any(gold_text(row[self.column]) for row in pool.take(sample)):
+        if not any(gold_text(value_of(row, self.column)) for row in pool.take(sample)):
             raise ValueError(
                 f"value_gold_column={self.column!r} is empty in all of {len(sample)} rows looked at; name "
                 "the column that holds the gold answers, or leave answer out of value_features"
             )
 
     def look(self, rows: list[dict[str, Any]]) -> Hashed:
-        golds = [gold_text(row.get(self.column)) for row in rows]
+        golds = [gold_text(value_of(row, self.column)) for row in rows]
         parts = [_of_chunk(golds[first : first + CHUNK]) for first in range(0, max(len(golds), 1), CHUNK)]
         return Hashed.concatenate(parts)
 

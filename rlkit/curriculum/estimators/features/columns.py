@@ -24,7 +24,7 @@ class Columns:
     """All columns but the prompt and the gold."""
 
     def __init__(self, gold_column: str):
-        self._left_out = {*LEFT_OUT, gold_column}
+        self._left_out = {*LEFT_OUT, gold_column, gold_column.split(".")[0]}
 
     def bind(self, pool: PromptPool) -> None:
         """Raises ValueError where no column is left."""
