@@ -29,73 +29,77 @@ def guard(reward: Reward, on_error: OnError, timeout: float | None = None, once:
         once: each row may be graded only once, as an environment is, and so has a call of its own at once.
     """
     name = reward_name(reward)
-
-    def merged(batch_error: Exception, outcomes: Sequence[Outcome]) -> list[float | None]:
-        errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
-        on_error(name, len(errors), errors[0] if errors else batch_error)
-        return [None if isinstance(outcome, Exception) else outcome[0] for outcome in outcomes]
-
-    def none_of(completions: list[Completion], error: Exception) -> list[float | None]:
-        return merged(error, [error] * len(completions))
-
-    def is_final(outcome: Outcome, completions: list[Completion]) -> bool:
-        return isinstance(outcome, WrongNumberError) or len(completions) == 1
+    told = _Told(name, on_error)
 
     def graded(completions: list[Completion], log: "_HeldLog") -> list[float | None]:
         outcome = _attempt(reward, completions, log.columns)
         if not isinstance(outcome, Exception):
             log.release()
             return outcome
-        if is_final(outcome, completions):
-            return none_of(completions, outcome)
-        return merged(outcome, [_attempt(reward, *row) for row in _single_rows(completions, log.columns)])
-
-    def graded_once(completions: list[Completion], columns: Mapping[str, Any]) -> list[float | None]:
-        return _told([_attempt(reward, *row) for row in _single_rows(completions, columns)], merged)
+        if _is_final(outcome, completions):
+            return told.none_of(completions, outcome)
+        return told.merged(
+            outcome, [_attempt(reward, *row) for row in _single_rows(completions, log.columns)]
+        )
 
     def guarded(completions: list[Completion], **columns: Any) -> list[float | None]:
         try:
             with time_limit(timeout):
-                return graded_once(completions, columns) if once else graded(completions, _HeldLog(columns))
+                if once:
+                    rows = _single_rows(completions, columns)
+                    return told.of_rows([_attempt(reward, *row) for row in rows])
+                return graded(completions, _HeldLog(columns))
         except TimeLimitError as error:
-            return none_of(completions, TimeoutError(str(error)))
+            return told.none_of(completions, TimeoutError(str(error)))
 
     async def graded_async(completions: list[Completion], log: "_HeldLog") -> list[float | None]:
         outcome = await _attempt_async(reward, completions, log.columns)
         if not isinstance(outcome, Exception):
             log.release()
             return outcome
-        if is_final(outcome, completions):
-            return none_of(completions, outcome)
+        if _is_final(outcome, completions):
+            return told.none_of(completions, outcome)
         rows = _single_rows(completions, log.columns)
-        return merged(outcome, [await _attempt_async(reward, *row) for row in rows])
-
-    async def graded_once_async(
-        completions: list[Completion], columns: Mapping[str, Any]
-    ) -> list[float | None]:
-        rows = _single_rows(completions, columns)
-        return _told([await _attempt_async(reward, *row) for row in rows], merged)
+        return told.merged(outcome, [await _attempt_async(reward, *row) for row in rows])
 
     async def guarded_async(completions: list[Completion], **columns: Any) -> list[float | None]:
         try:
             async with asyncio.timeout(timeout):
                 if once:
-                    return await graded_once_async(completions, columns)
+                    rows = _single_rows(completions, columns)
+                    return told.of_rows([await _attempt_async(reward, *row) for row in rows])
                 return await graded_async(completions, _HeldLog(columns))
         except TimeoutError:
-            return none_of(completions, TimeoutError(f"took more than {timeout:g} s"))
+            return told.none_of(completions, TimeoutError(f"took more than {timeout:g} s"))
 
     chosen = guarded_async if is_async(reward) else guarded
     chosen.__name__ = chosen.__qualname__ = name
     return chosen
 
 
-def _told(
-    outcomes: list[Outcome], merged: Callable[[Exception, list[Outcome]], list[float | None]]
-) -> list[float | None]:
-    """The rewards of rows that were graded one by one; failures are reported, if there are any."""
-    error = next((outcome for outcome in outcomes if isinstance(outcome, Exception)), None)
-    return [outcome[0] for outcome in outcomes] if error is None else merged(error, outcomes)  # type: ignore[index]
+class _Told:
+    """What is left of a batch's rewards where some failed, which it tells of once."""
+
+    def __init__(self, name: str, on_error: OnError) -> None:
+        self._name, self._on_error = name, on_error
+
+    def merged(self, batch_error: Exception, outcomes: Sequence[Outcome]) -> list[float | None]:
+        errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        self._on_error(self._name, len(errors), errors[0] if errors else batch_error)
+        return [None if isinstance(outcome, Exception) else outcome[0] for outcome in outcomes]
+
+    def none_of(self, completions: list[Completion], error: Exception) -> list[float | None]:
+        return self.merged(error, [error] * len(completions))
+
+    def of_rows(self, outcomes: list[Outcome]) -> list[float | None]:
+        """Of rows that were graded one by one."""
+        error = next((outcome for outcome in outcomes if isinstance(outcome, Exception)), None)
+        return [outcome[0] for outcome in outcomes] if error is None else self.merged(error, outcomes)  # type: ignore[index]
+
+
+def _is_final(outcome: Exception, completions: list[Completion]) -> bool:
+    """Grading row by row would say no more."""
+    return isinstance(outcome, WrongNumberError) or len(completions) == 1
 
 
 class _HeldLog:
