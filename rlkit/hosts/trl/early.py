@@ -14,6 +14,7 @@ from transformers import IntervalStrategy
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
+from rlkit.hosts.trl.rollouts import given_row
 from rlkit.prompts.pool import PromptPool
 from rlkit.prompts.rows import column_names
 from rlkit.verify.guard import guard
@@ -56,7 +57,7 @@ def check_early(
     of_trl = all(getattr(type(trainer), name) in _known(name, trainer) for name in OWN_COLUMNS)
     if given.get("rollout_func") is not None or given.get("environment_factory") is not None or not of_trl:
         return  # these add to what rewards are given
-    row = pool.take(np.array([0]))[0]
+    row = given_row(pool.take(np.array([0]))[0], args)
     check_rewards(functions, row, trainer.curriculum.safety.reward_timeout, "train_dataset")
     if isinstance(heldout, Dataset) and len(heldout):
         if "prompt" not in column_names(heldout):  # type: ignore[arg-type]
@@ -64,8 +65,9 @@ def check_early(
                 f"eval_dataset has no `prompt` column; it has: {', '.join(heldout.column_names)}; "
                 "give it the form of train_dataset"
             )
-        if set(heldout[0]) != set(row):
-            check_rewards(functions, heldout[0], trainer.curriculum.safety.reward_timeout, "eval_dataset")
+        other = given_row(heldout[0], args)
+        if other.keys() != row.keys():
+            check_rewards(functions, other, trainer.curriculum.safety.reward_timeout, "eval_dataset")
 
 
 def check_rewards(functions: list[Any], row: dict[str, Any], timeout: float | None, data: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate.utils import broadcast_object_list, gather_object
+from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from rlkit.hosts.trl.given_back import IMAGES, Held, prepared_prompts
@@ -23,6 +24,16 @@ from rlkit.hosts.trl.kept import Completion, KeptCompletions
 from rlkit.hosts.trl.prompts import token_ids
 from rlkit.types import ABSENT, Batch, Groups, Proposal
 from rlkit.verify.copies import own, own_data
+
+
+def given_row(row: dict[str, Any], args: GRPOConfig, has_prompts: bool = True) -> dict[str, Any]:
+    """A row as TRL would have it: without a prompt where the data has none, and with `remove_unused_columns`
+    without what the trainer itself does not read."""
+    if not has_prompts:
+        row = {name: value for name, value in row.items() if name != "prompt"}
+    if not args.remove_unused_columns:
+        return row
+    return {name: row[name] for name in ("prompt", *IMAGES) if name in row}
 
 
 class TRLHost:
@@ -82,7 +93,8 @@ class TRLHost:
         share = range(total * self.rank // self.world, total * (self.rank + 1) // self.world)
         mine = group_of_row[share.start : share.stop]
         source_rows = trainer.pool.take(proposal.index_P[mine[0] : mine[-1] + 1])
-        rows = [self._own_row(source_rows[group - mine[0]]) for group in mine]
+        given = partial(given_row, args=trainer.args, has_prompts=trainer.has_prompts)
+        rows = [own(given(source_rows[group - mine[0]])) for group in mine]
 
         start = time.perf_counter()
         prompts = self._prepared_prompts(rows)
@@ -100,15 +112,6 @@ class TRLHost:
         return self._groups(
             proposal, rewards, generated[1], generated[2], graded_from - start, grading_seconds
         )
-
-    def _own_row(self, row: dict[str, Any]) -> dict[str, Any]:
-        """A completion's own row, as TRL would have it: without a prompt where the data has none, and with
-        `remove_unused_columns` without what the trainer itself does not read."""
-        if not self.trainer.has_prompts:
-            row = {name: value for name, value in row.items() if name != "prompt"}
-        if self.trainer.args.remove_unused_columns:
-            return {name: own(row[name]) for name in ("prompt", *IMAGES) if name in row}
-        return own(row)
 
     def _generate(self, prompts: list, count_P: np.ndarray) -> tuple:
         """TRL's generation. A vLLM server gets each prompt once where all have as many completions."""
