@@ -34,7 +34,7 @@ from rlkit.hosts.trl.watch import NothingGradedError
 from rlkit.prompts.files import read_rows, to_prompt_rows
 from rlkit.record.checkpoint import AUTO, check_output_dir, find_checkpoint, resume_setting
 from rlkit.settings.arguments import parse_arguments
-from rlkit.verify.columns import has_column, parse_columns, value_of, with_columns
+from rlkit.settings.columns import has_column, parse_columns, value_of, with_columns
 from rlkit.verify.load import load_reward
 from rlkit.verify.rewards import check_golds, check_reward
 

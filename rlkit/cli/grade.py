@@ -45,7 +45,7 @@ def grade(
     import time
 
     from rlkit.prompts.files import read_rows
-    from rlkit.verify.columns import parse_columns
+    from rlkit.settings.columns import parse_columns
     from rlkit.verify.grading import GradeWriter, completions_of, grade_golds, grade_rows, prepare_rows
     from rlkit.verify.load import load_reward
 

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rlkit.verify.columns import has_column, value_of
+from rlkit.settings.columns import has_column, value_of
 
 NGRAM = 8
 NEAR_SHARE = 0.7

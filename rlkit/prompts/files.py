@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rlkit.verify.columns import has_column, value_of
+from rlkit.settings.columns import has_column, value_of
 
 
 def read_rows(path: str | Path) -> list[dict[str, Any]]:

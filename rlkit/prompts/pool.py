@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.prompts.keys import prompt_keys, unique_prompts
 from rlkit.prompts.rows import Rows, column, column_names
 from rlkit.prompts.usable import Usable
 
@@ -271,6 +270,9 @@ def make_pool(rows: Any, seed: int = 0, shuffle: bool = True) -> PromptPool:
     Raises:
         ValueError: the data set has no length (a stream), no rows, or no `prompt` column.
     """
+    # Loads pyarrow's functions, a tenth of a second that `import rlkit` does without.
+    from rlkit.prompts.keys import prompt_keys, unique_prompts
+
     if isinstance(rows, dict):  # a DatasetDict, too
         splits = ", ".join(map(repr, rows))
         raise ValueError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rlkit.verify.columns import has_column, value_of
+from rlkit.settings.columns import has_column, value_of
 from rlkit.verify.golds import gold_text
 from rlkit.verify.rewards import Reward, as_completion, checked_rewards, grade, reward_name
 from rlkit.verify.sandbox import NoSandboxError

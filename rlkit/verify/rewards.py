@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
-from rlkit.verify.columns import has_column, value_of
+from rlkit.settings.columns import has_column, value_of
 from rlkit.verify.copies import own_arguments, own_data
 from rlkit.verify.guard import guard
 from rlkit.verify.returned import Reward, checked_rewards, is_async, reward_name

@@ -145,8 +145,11 @@ def test_a_failed_run_is_told_and_stops_no_other(tmp_path):
     summary = json.loads((out / "summary.json").read_text())
     assert summary["failed"] == ["dapo seed-1"] and summary["curricula"]["dapo"]["runs"] == 3
     assert "Failed and left out: dapo seed-1" in (out / "report.md").read_text()
-    (out / "settings.json").unlink()
-    again = compare(scripted(tmp_path), out, *words)
+    again = compare(config, out, *words)
+    assert again.returncode == 1 and "7 of 8 runs are there already" in again.stdout
+    settings = out / "settings.json"  # as if the config had never made it fail
+    settings.write_text(settings.read_text().replace("dapo 1", ""))
+    again = compare(scripted(tmp_path, fails=""), out, *words)
     assert again.returncode == 0 and "7 of 8 runs are there already" in again.stdout
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from rlkit.curriculum.estimators.features.hashed import Hashed, grouped
 from rlkit.prompts.pool import PromptPool
-from rlkit.verify.columns import has_column, value_of
+from rlkit.settings.columns import has_column, value_of
 
 MAX_LENGTH = 64
 """Bytes of a gold whose characters are read."""

@@ -4,7 +4,7 @@ import pytest
 
 from rlkit.evaluate.overlap import prompt_texts
 from rlkit.prompts.files import read_rows, to_prompt_rows
-from rlkit.verify.columns import has_column, parse_columns, value_of, with_columns
+from rlkit.settings.columns import has_column, parse_columns, value_of, with_columns
 from rlkit.verify.grading import completions_of, grade_golds, grade_rows
 from rlkit.verify.rewards import check_golds
 
