@@ -20,7 +20,6 @@ logger = logging.getLogger(__name__)
 MAX_LOOKS = 1 << 20
 """Prompts that a draw looks at before it gives up finding admissible ones: a bound on its time (ours)."""
 
-
 Admission = Callable[[np.ndarray], np.ndarray]
 """From (N,) pool indices to the probabilities, (N,), that each becomes a candidate when its turn comes."""
 
@@ -272,8 +271,8 @@ def make_pool(rows: Any, seed: int = 0, shuffle: bool = True) -> PromptPool:
     """
     if isinstance(rows, dict):  # a DatasetDict, too
         raise ValueError(
-            f"train_dataset ({type(rows).__name__}) holds several data sets ({', '.join(map(repr, rows))}); give "
-            f"one of them, such as data[{next(iter(rows), 'train')!r}]"
+            f"train_dataset ({type(rows).__name__}) holds several data sets ({', '.join(map(repr, rows))}); "
+            f"give one of them, such as data[{next(iter(rows), 'train')!r}]"
         )
     if not (hasattr(rows, "__len__") and hasattr(rows, "__getitem__")):
         raise ValueError(
