@@ -19,7 +19,6 @@ logger = logging.getLogger(__name__)
 MAX_LOOKS = 1 << 20
 """Prompts that a draw looks at before it gives up finding admissible ones: a bound on its time (ours)."""
 
-
 Admission = Callable[[np.ndarray], np.ndarray]
 """From (N,) pool indices to the probabilities, (N,), that each becomes a candidate when its turn comes."""
 
@@ -91,8 +90,7 @@ class PromptPool:
         self._order_of_pass()
 
     def _order_of_pass(self) -> np.ndarray:
-        """The present pass, (N,) indices: a function of the seed, the pass and the sort key alone, or of the
-        latter where nothing is shuffled."""
+        """The present pass, (N,) indices: a function of the seed, the pass and the sort key alone."""
         if self._order is None:
             self._order = np.arange(len(self), dtype=np.int32 if len(self) < 2**31 else np.int64)
             if self.shuffle:
@@ -226,8 +224,8 @@ class PromptPool:
         if np.array_equal(old_key, self.key_N):
             self.visits_N = np.array(state["visits_N"], dtype=np.int32)
             self.last_step_N = np.array(state["last_step_N"], dtype=np.int32)
-            self.seed, self._pass, self._position = state["seed"], state["pass"], state["position"]
-            self.shuffle = state["shuffle"]
+            self.seed, self.shuffle = state["seed"], state["shuffle"]
+            self._pass, self._position = state["pass"], state["position"]
             self._order = None
             self.usable.set_bad(np.asarray(state["unusable"]))
             self._count()
@@ -274,10 +272,9 @@ def make_pool(rows: Any, seed: int = 0, shuffle: bool = True) -> PromptPool:
     from rlkit.prompts.keys import prompt_keys, unique_prompts
 
     if isinstance(rows, dict):  # a DatasetDict, too
-        splits = ", ".join(map(repr, rows))
         raise ValueError(
-            f"train_dataset ({type(rows).__name__}) holds several data sets ({splits}); give one of them, "
-            f"such as data[{next(iter(rows), 'train')!r}]"
+            f"train_dataset ({type(rows).__name__}) holds several data sets ({', '.join(map(repr, rows))}); "
+            f"give one of them, such as data[{next(iter(rows), 'train')!r}]"
         )
     if not (hasattr(rows, "__len__") and hasattr(rows, "__getitem__")):
         raise ValueError(
