@@ -18,6 +18,7 @@ os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 import torch
 from tiny_trl import by_place, make_trainer, metrics, share_of_ones, weights
 
+from rlkit import CurriculumConfig
 from rlkit.record.checkpoint import last_checkpoint
 from rlkit.record.manifest import checkpoints, is_committed
 
@@ -33,7 +34,8 @@ WITHIN = 0.03
 
 def train(folder: Path) -> None:
     torch.set_num_threads(1)
-    trainer = make_trainer(folder, "rlkit", [by_place(), share_of_ones], **SETTINGS)
+    curriculum = CurriculumConfig("rlkit", signal_max=2.0)
+    trainer = make_trainer(folder, curriculum, [by_place(), share_of_ones], **SETTINGS)
     trainer.train(resume_from_checkpoint="auto")
     torch.save(weights(trainer), folder / "weights.pt")
 
