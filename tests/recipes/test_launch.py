@@ -17,7 +17,7 @@ from trl.scripts.vllm_serve import make_parser
 from rlkit.record.ledger import read_ledger
 
 FILES = REPOSITORY / "recipes" / "accelerate"
-AS_IF_GPUS = REPOSITORY / "tests" / "hosts" / "as_if_gpus.py"
+AS_IF_GPUS = REPOSITORY / "tests" / "hosts" / "trl" / "as_if_gpus.py"
 TWO_NODES = REPOSITORY / "recipes" / "launch" / "two_nodes.sh"
 
 

@@ -264,7 +264,8 @@ def test_columns_that_only_the_environment_reads(tmp_path, preset, as_list):
 
     settings = {"max_completion_length": 9, "max_tool_calling_iterations": 2, "max_steps": 2}
     data = rows if as_list else Dataset.from_list(rows)
-    trainer = make_trainer(tmp_path, preset, [reads], data=data, extra=environment(), **settings)
+    curriculum = CurriculumConfig(preset, signal_max=2.0)  # of the reward and of the environment's own
+    trainer = make_trainer(tmp_path, curriculum, [reads], data=data, extra=environment(), **settings)
     trainer.train()
     assert len(trainer.pool) == 24
     assert all(content == f"{number:03d}" for content, number in asked)
