@@ -43,8 +43,8 @@ class Filling:
     def hopeless(self) -> bool:
         """Prompts for a batch were rolled out, and nothing could be graded: more would cost for nothing."""
         fresh = [groups.signal_PG[groups.age_PG == 0] for _, groups, _, _ in self._rounds]
-        ungraded = len(fresh) > 0 and bool(np.isnan(np.concatenate(fresh)).all())
-        return ungraded and len(self.index) >= self.num_groups
+        signal = np.concatenate([np.empty(0), *fresh])
+        return len(signal) > 0 and bool(np.isnan(signal).all()) and len(self.index) >= self.num_groups
 
     def finish(self, fill: str) -> Batch:
         """The batch: kept groups, first come first served, then replayed ones, then what `fill` says."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkit.curriculum import build_curriculum
-from rlkit.curriculum.estimators.features.answer import CHUNK, NUM_NUMBERS, Answer, gold_text
+from rlkit.curriculum.estimators.features.answer import CHUNK, NUM_NUMBERS, Answer, answer_text
 from rlkit.curriculum.estimators.features.columns import Columns
 from rlkit.curriculum.estimators.features.hashed import Hashed
 from rlkit.curriculum.estimators.value_model import ValueModel
@@ -46,7 +46,7 @@ def terms(features: Hashed, row: int) -> dict[int, float]:
     ],
 )
 def test_golds_of_any_type_are_text(gold, text):
-    assert gold_text(gold) == text
+    assert answer_text(gold) == text
 
 
 def test_terms_of_a_gold_by_hand():

@@ -51,19 +51,19 @@ class Answer:
                 "answers, or leave answer out"
             )
         sample = np.linspace(0, len(pool) - 1, min(len(pool), 1024)).astype(np.int64)
-        if not any(gold_text(value_of(row, self.column)) for row in pool.take(sample)):
+        if not any(answer_text(value_of(row, self.column)) for row in pool.take(sample)):
             raise ValueError(
                 f"value_gold_column={self.column!r} is empty in all of {len(sample)} rows looked at; name "
                 "the column that holds the gold answers, or leave answer out of value_features"
             )
 
     def look(self, rows: list[dict[str, Any]]) -> Hashed:
-        golds = [gold_text(value_of(row, self.column)) for row in rows]
+        golds = [answer_text(value_of(row, self.column)) for row in rows]
         parts = [_of_chunk(golds[first : first + CHUNK]) for first in range(0, max(len(golds), 1), CHUNK)]
         return Hashed.concatenate(parts)
 
 
-def gold_text(gold: Any) -> str:
+def answer_text(gold: Any) -> str:
     """A gold of any type as text. "6 * 7 = 42 #### 42" -> "42", [1, 2] -> "[1, 2]", None -> "" """
     if gold is None:
         return ""
