@@ -1,4 +1,4 @@
-"""Runs a comparison and reports it: `summary.json`, `report.md` and `curves.png` in its folder.
+"""Runs a comparison and reports it: `summary.json`, `report.md` and two pictures in its folder.
 
 OUT/settings.json           what all runs share; other settings need another folder
 OUT/CELL/CURRICULUM/        a run, with CURRICULUM.log beside it; a cell is a start and a seed
@@ -21,8 +21,10 @@ from rlkit.arena.processes import run_all
 from rlkit.report.comparison import Runs, summarize
 from rlkit.report.curves import Curve, read_curve
 from rlkit.report.figure import plot_curves
+from rlkit.report.findings import plot_ratios
 from rlkit.report.tables import to_markdown
 
+FILES = ("report.md", "summary.json", "curves.png", "ratios.png")
 LOCK_SECONDS = 3.0
 """The runs of a comparison that was killed end by themselves within this time."""
 
@@ -66,22 +68,32 @@ def compare(
     console: Console,
     targets: Sequence[float] = (),
     metric: str | None = None,
+    tuned: dict[str, dict[str, Any]] | None = None,
 ) -> bool:
-    """Trains, and writes and prints the report. Returns whether all runs came through."""
+    """Trains, and writes and prints the report. Returns whether all runs came through.
+
+    Args:
+        tuned: what `rlkit.arena.tune` chose, for the report; `comparison.own` holds it for the runs.
+    """
     outcome = train(comparison, processes, console, metric)
     curves = outcome.finished()
     if not curves:
         console.print("No run came through, so that there is nothing to report.")
         return False
     values = [run.value if run.value is not None else run.seed for run in _pairs(comparison)]
-    summary = {**describe(comparison, outcome), **summarize(outcome.curves, _numbered(values), targets)}
+    summary = {
+        **describe(comparison, outcome),
+        "tuned": tuned,
+        **summarize(outcome.curves, _numbered(values), targets),
+    }
     (comparison.out / "summary.json").write_text(json.dumps(summary, indent=1))
     report = to_markdown(summary)
     (comparison.out / "report.md").write_text(report)
     title = f"{comparison.config.stem}, {len(values)} run{'s' * (len(values) > 1)} a curriculum"
     plot_curves(curves, comparison.out / "curves.png", title)
+    plot_ratios(summary, comparison.out / "ratios.png")
     console.print(report, markup=False, highlight=False, soft_wrap=True)
-    files = ", ".join(str(comparison.out / name) for name in ("report.md", "summary.json", "curves.png"))
+    files = ", ".join(str(comparison.out / name) for name in FILES)
     console.print(f"Written: {files}", highlight=False, soft_wrap=True)
     return not outcome.failed
 
@@ -130,6 +142,8 @@ def _check_settings(comparison: Comparison) -> None:
         path.write_text(json.dumps(now, indent=1))
         return
     before = json.loads(path.read_text())
+    own = before.get("own", {})
+    before["own"] = {name: own.get(name, value) for name, value in now["own"].items()}
     changed = [
         f"{name} {before.get(name)!r} -> {now.get(name)!r}"
         for name in sorted(before.keys() | now.keys())
@@ -140,6 +154,7 @@ def _check_settings(comparison: Comparison) -> None:
             f"out ({comparison.out}) holds runs of other settings ({'; '.join(changed)}); "
             "choose another folder, or remove this one"
         )
+    path.write_text(json.dumps({**now, "own": {**own, **now["own"]}}, indent=1))
 
 
 def _readable(read: Any, run: Run) -> None:

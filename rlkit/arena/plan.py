@@ -61,6 +61,7 @@ class Comparison:
         vary: a field of the recipe and its values: every seed runs with each of them, as with several warm
             starts. Runs with the same value are not independent, which the intervals allow for.
         overrides: more fields of the recipe, set alike for all runs.
+        own: curriculum -> fields of the recipe for its runs alone, as `rlkit.arena.tune` chose them.
     """
 
     config: Path
@@ -71,6 +72,7 @@ class Comparison:
     recipe: str | None = None
     vary: tuple[str, tuple[str, ...]] | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
+    own: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def validate(self) -> None:
         """Raises ValueError that names the field, its value and the remedy."""
@@ -108,10 +110,11 @@ class Comparison:
         return named if named == SIMULATED else str((self.config.parent / named).resolve())
 
     def fixed_settings(self) -> dict[str, Any]:
-        """What must be the same for all runs in `out`, whenever they were made."""
+        """What must be the same for all runs in `out`, whenever they were made; `own` of each curriculum."""
         field = None if self.vary is None else self.vary[0]
         recipe = Path(self.script()).name
-        return {**self.settings(), **self.overrides, "recipe": recipe, "vary": field}
+        own = {name: self.own.get(name, {}) for name in self.curricula}
+        return {**self.settings(), **self.overrides, "recipe": recipe, "vary": field, "own": own}
 
     def runs(self) -> list[Run]:
         """All runs; those of one start and seed stand together, so that they see the machine at one time."""
@@ -126,7 +129,7 @@ class Comparison:
     def _cell(self, seed: int, value: str | None) -> str:
         if self.vary is None or value is None:
             return f"seed-{seed}"
-        return f"{self.vary[0]}-{re.sub(r'[^A-Za-z0-9._-]+', '_', value)}-seed-{seed}"
+        return f"{self.vary[0]}-{slug(value)}-seed-{seed}"
 
     def command(self, run: Run) -> list[str]:
         """Of the run's process."""
@@ -138,6 +141,7 @@ class Comparison:
             "budget": self.budget,
             "max_steps": math.ceil(self.budget.amount) if self.budget.axis == "steps" else NO_LIMIT,
             **self.overrides,
+            **self.own.get(run.curriculum, {}),
         }
         if self.vary is not None:
             settings[self.vary[0]] = run.value
@@ -145,13 +149,18 @@ class Comparison:
         return [sys.executable, "-m", "rlkit.arena.child", str(run.folder), self.script(), *words]
 
 
-def parse_vary(text: str) -> tuple[str, tuple[str, ...]]:
+def slug(value: str) -> str:
+    """A folder's name. slug("deep/blue") -> "deep_blue" """
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", value)
+
+
+def parse_vary(text: str, option: str = "vary") -> tuple[str, tuple[str, ...]]:
     """parse_vary("warm_start_seed=0,1") -> ("warm_start_seed", ("0", "1"))"""
     name, _, listed = text.partition("=")
     values = tuple(value.strip() for value in listed.split(",") if value.strip())
     if not name or not values or len(set(values)) < len(values):
         raise ValueError(
-            f"vary ({text!r}) must be FIELD=VALUE,VALUE,... with each value once, such as seed=0,1"
+            f"{option} ({text!r}) must be FIELD=VALUE,VALUE,... with each value once, such as seed=0,1"
         )
     return name, values
 

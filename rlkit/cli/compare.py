@@ -15,6 +15,14 @@ def compare(
     vary: Annotated[
         str | None, typer.Option(help="FIELD=A,B,...: every seed with each, as warm_start_seed=0,1.")
     ] = None,
+    tune: Annotated[
+        str | None,
+        typer.Option(help="FIELD=A,B,...: each curriculum at its best of these, as learning_rate=1e-4,2e-4."),
+    ] = None,
+    tune_starts: Annotated[
+        str | None, typer.Option(help="With --vary: values of its field that only tuning uses, as 0,1.")
+    ] = None,
+    tune_seeds: Annotated[int, typer.Option(help="Runs of each value and start in tuning.")] = 1,
     targets: Annotated[
         str | None, typer.Option(help="Accuracies, as 0.6,0.7. Default: from what the baseline gained.")
     ] = None,
@@ -32,17 +40,24 @@ def compare(
     Every preset runs with every seed, one thread a process. The file's `recipe` is relative to it (or is
     `simulated`); the script gets --curriculum, --seed, --output_dir, --budget and --max_steps, and resumes
     with --resume_from_checkpoint. Called again, it skips what is done and goes on with the rest; a larger
-    budget goes on from the last checkpoints. Writes report.md, summary.json and curves.png. Exit code 1: a
-    run failed.
+    budget goes on from the last checkpoints. Writes report.md, summary.json, curves.png and ratios.png. Exit
+    code 1: a run failed.
 
     rlkit compare recipes/configs/addition.yaml --curricula uniform,pcl,dapo --budget rollouts=10000
+
+    With --tune each curriculum first gets its own best value of a setting, on short runs from other starts:
+
+    rlkit compare ... --vary warm_start_seed=20,21,22 --tune learning_rate=1e-4,2e-4,4e-4 --tune-starts 0,1
     """
     import os
+    from dataclasses import replace
 
     from rich.console import Console
 
     from rlkit.arena.compare import compare as run
     from rlkit.arena.plan import Comparison, parse_targets, parse_vary
+    from rlkit.arena.tune import parse_tune
+    from rlkit.arena.tune import tune as choose
     from rlkit.settings.budget import parse_budget
 
     comparison = Comparison(
@@ -55,5 +70,10 @@ def compare(
         vary=None if vary is None else parse_vary(vary),
     )
     count = (os.cpu_count() or 1) if processes is None else processes
-    if not run(comparison, count, Console(), parse_targets(targets), metric):
+    wanted, console, tuned = parse_targets(targets), Console(), None
+    if tune is not None:
+        tuned = choose(comparison, parse_tune(tune, tune_seeds, tune_starts), count, console, metric)
+        own = {name: {entry["field"]: entry["value"]} for name, entry in tuned.items()}
+        comparison = replace(comparison, own=own)
+    if not run(comparison, count, console, wanted, metric, tuned):
         raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
+from rlkit.report.findings import sentences
 from rlkit.settings.budget import AXES
 
 NOTES = """\
@@ -17,6 +18,8 @@ def to_markdown(summary: dict) -> str:
     """The report: accuracy at equal cost, cost at equal accuracy, what selection did and took."""
     parts = [
         _heading(summary),
+        *_found(summary),
+        *_tuned(summary),
         "## Held-out accuracy at equal cost",
         "At the largest cost that every run reached.",
         accuracy_table(summary),
@@ -91,6 +94,36 @@ def account_table(summary: dict) -> str:
             ]
         )
     return _table(head, rows)
+
+
+def _found(summary: dict) -> list[str]:
+    told = sentences(summary)
+    return ["## What was found", "\n".join(f"- {line}" for line in told)] if told else []
+
+
+def _tuned(summary: dict) -> list[str]:
+    """Each curriculum's score at each value, and which one was taken."""
+    tuned = summary.get("tuned")
+    if not tuned:
+        return []
+    first = next(iter(tuned.values()))
+    values = list(first["scores"])
+
+    def cell(entry: dict, value: str) -> str:
+        if value not in entry["scores"]:
+            return "-"
+        text = "diverged" if entry["scores"][value] is None else f"{entry['scores'][value]:.3f}"
+        return f"**{text}**" if value == entry["value"] else text
+
+    note = (
+        "Held-out accuracy in the mean over the budget of a value's last rung, on starts that are not "
+        "measured below; **bold** was chosen. Values that left early had less to spend: their scores do not "
+        "compare."
+    )
+    if edge := [name for name, entry in tuned.items() if entry["edge"]]:
+        note += f" At the edge of the grid, so that a wider one may be better: {', '.join(edge)}."
+    rows = ([name, *(cell(entry, value) for value in values)] for name, entry in tuned.items())
+    return [f"## Tuned: {first['field']}", note, _table(["curriculum", *values], rows)]
 
 
 def _heading(summary: dict) -> str:

@@ -34,7 +34,10 @@ def main():
         row |= {"seconds/total": 0.1 * step, "effective_ratio": 0.5, "seconds/selection": 0.0}
         print(json.dumps(row), file=metrics, flush=True)
         if config.get("measures", True):
-            print(json.dumps({"step": step, "accuracy": 1 - 1 / step}), file=heldout, flush=True)
+            # The best rate is 2; above 10 the run is worse than its start.
+            rate = float(given.get("rate", 2))
+            accuracy = 1 - (1 + abs(rate - 2)) / (step + abs(rate - 2)) if rate < 10 else 0.5 / step
+            print(json.dumps({"step": step, "accuracy": accuracy}), file=heldout, flush=True)
         if step % 5 == 0:
             (run / f"checkpoint-{step}").mkdir(exist_ok=True)
             (run / f"checkpoint-{step}" / "trainer_state.json").write_text('{"log_history": []}')

@@ -1,39 +1,13 @@
 """Guards `rlkit compare` end to end: simulator, kill and resume, failures, bad input, the tiny default."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import yaml
-
-ROOT = Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
-
-
-def command(config, out, *words):
-    return [sys.executable, "-m", "rlkit.cli", "compare", str(config), "--out", str(out), *words]
-
-
-def compare(config, out, *words):
-    return subprocess.run(
-        command(config, out, *words), capture_output=True, text=True, env=ENVIRONMENT, timeout=120
-    )
-
-
-def write_config(folder, **settings):
-    path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(settings))
-    return path
-
-
-def scripted(folder, **settings):
-    """A config of script.py."""
-    return write_config(folder, recipe=str(ROOT / "tests" / "arena" / "script.py"), **settings)
+from comparing import ENVIRONMENT, ROOT, command, compare, scripted, write_config
 
 
 def steps_of(run):
