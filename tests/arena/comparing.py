@@ -17,7 +17,7 @@ def command(config, out, *words):
 
 def compare(config, out, *words):
     return subprocess.run(
-        command(config, out, *words), capture_output=True, text=True, env=ENVIRONMENT, timeout=120
+        command(config, out, *words), capture_output=True, text=True, env=ENVIRONMENT, timeout=400
     )
 
 

@@ -139,6 +139,6 @@ def test_vllm_samples_as_transformers_do(checkpoint, tmp_path):
     """In a process of its own: the same greedy completions, and seeds that decide."""
     script = Path(__file__).parent / "vllm_engine.py"
     command = [sys.executable, str(script), str(checkpoint)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ})
+    done = subprocess.run(command, capture_output=True, text=True, timeout=800, env={**os.environ})
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.splitlines()[-1] == "same greedy, same seed, other seed, other prompts, stopped"

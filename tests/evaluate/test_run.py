@@ -29,7 +29,7 @@ def task(tmp_path_factory):
 def run_until_killed(checkpoint, out, kill_at):
     script = Path(__file__).parent / "killed_eval.py"
     command = [sys.executable, str(script), str(checkpoint), str(out), kill_at]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 

@@ -74,7 +74,7 @@ def results(folder) -> list:
 def run(commands: list[list[str]]) -> list:
     script = str(Path(__file__).parent / "vllm_commands.py")
     done = subprocess.run(
-        [sys.executable, script, json.dumps(commands)], capture_output=True, text=True, timeout=280
+        [sys.executable, script, json.dumps(commands)], capture_output=True, text=True, timeout=800
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])

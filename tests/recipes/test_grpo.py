@@ -91,7 +91,7 @@ def launch(config: Path, *words: str, accelerate: bool = False) -> subprocess.Co
         [sys.executable, *launcher, str(REPOSITORY / "recipes" / "grpo.py"), "--config", str(config), *words],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=800,
         env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
     )
 
@@ -262,7 +262,7 @@ def test_the_arena_compares_it_by_trls_evaluations(tmp_path, model_path, data_pa
         [sys.executable, "-m", "rlkit.cli", "compare", str(config), *words],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=800,
         env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(REPOSITORY)},
     )
     assert done.returncode == 0, done.stdout + done.stderr

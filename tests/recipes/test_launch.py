@@ -135,7 +135,7 @@ def test_the_recipe_trains_and_resumes_in_two_processes(tmp_path, model_path, da
             [sys.executable, "-m", "accelerate.commands.launch", *launcher, *script],
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=800,
             env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
         )
         assert done.returncode == 0, done.stderr[-3000:]

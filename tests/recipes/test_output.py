@@ -26,7 +26,7 @@ def run(*words: str | Path, **variables: str) -> subprocess.CompletedProcess:
         [sys.executable, "-m", "rlkit.cli", "launch", *map(str, words)],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=800,
         env={**environment, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(REPOSITORY), **variables},
     )
 

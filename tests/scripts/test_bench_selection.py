@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "bench_selection.py"
 def bench(tmp_path, *words) -> tuple[str, dict]:
     out = tmp_path / "out.json"
     command = [sys.executable, SCRIPT, "--json", out, *words]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=800)
     return done.stdout, json.loads(out.read_text())
 
 

@@ -13,7 +13,7 @@ def test_it_measures_each_kind_of_item(tmp_path):
     (tmp_path / "golds.jsonl").write_text("".join(json.dumps({"answer": gold}) + "\n" for gold in golds))
     command = [sys.executable, SCRIPT, tmp_path / "golds.jsonl", "--repeats", "1"]
     command += ["--json", tmp_path / "out.json"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=800)
     found = json.loads((tmp_path / "out.json").read_text())
     assert f"{found['num_workers']} workers" in done.stdout
     assert [found[kind]["num_items"] for kind in ("ordinary", "groups")] == [3 * 4, 8 * 4]

@@ -39,7 +39,7 @@ def pid_of(folder, rank):
 
 
 def assert_stopped_and_goes_on(folder, process, steps, processes, signaled_after):
-    output = process.communicate(timeout=120)[0]
+    output = process.communicate(timeout=400)[0]
     assert process.returncode == 0, output[-3000:]
     step = num_steps(folder)
     assert signaled_after <= step <= signaled_after + 2, "the step that ran, and one whose line was not seen"
@@ -48,11 +48,11 @@ def assert_stopped_and_goes_on(folder, process, steps, processes, signaled_after
     assert last_checkpoint(folder) == str(folder / f"checkpoint-{step}")
 
     resumed = start(folder, steps, processes)
-    output = resumed.communicate(timeout=120)[0]
+    output = resumed.communicate(timeout=400)[0]
     assert resumed.returncode == 0, output[-3000:]
     assert f"rlkit: going on from {folder}/checkpoint-{step}" in output
     straight = start(folder.with_name("straight"), steps, processes)
-    assert straight.wait(timeout=120) == 0
+    assert straight.wait(timeout=400) == 0
     assert [row["step"] for row in metrics(folder)] == list(range(1, steps + 1))
     assert ledger_rows(folder) == ledger_rows(folder.with_name("straight"))
 

@@ -71,7 +71,7 @@ def launch(num_processes, folder, names, resume=None):
     if num_processes > 1:
         torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={num_processes}"]
         command[1:1] = torchrun
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=800)
     assert done.returncode == 0, done.stderr[-4000:]
 
 

@@ -169,7 +169,7 @@ def test_resume_after_a_kill(tmp_path, place):
     """SIGKILL in the middle of step 5, or while the checkpoint of step 4 is being written."""
     script = Path(__file__).with_name("killed_run.py")
     killed = subprocess.run(
-        [sys.executable, script, tmp_path / "killed", place], capture_output=True, text=True, timeout=120
+        [sys.executable, script, tmp_path / "killed", place], capture_output=True, text=True, timeout=400
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
     whole = {"grading": "checkpoint-4", "saving": "checkpoint-2"}[place]

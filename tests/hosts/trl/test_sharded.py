@@ -62,7 +62,7 @@ def launch(folder, names, way, resume=None):
         [sys.executable, *command],
         capture_output=True,
         text=True,
-        timeout=250,
+        timeout=800,
         env={**os.environ, **variables},
     )
     assert done.returncode == 0, done.stderr[-4000:]

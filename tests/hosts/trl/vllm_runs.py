@@ -23,7 +23,7 @@ def make_runs(folder: Path, runs: dict) -> Path:
     command = [sys.executable, str(Path(__file__).parent / "vllm_run.py"), str(folder)]
     environment = {**os.environ, "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=800, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
