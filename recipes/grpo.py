@@ -5,9 +5,10 @@
 
 (`rlkit launch` is `accelerate launch` without the launcher's own messages; the latter works too.)
 
-Every field of GRPOConfig, ModelConfig and CurriculumConfig can stand in the YAML file or on the command
-line. All that can be wrong with settings, data and rewards is checked before the model loads. SIGTERM saves a
-checkpoint at the step's end; `--resume auto` goes on from it. Files named by `rewards` run as your own code.
+Every field of GRPOConfig, ModelConfig, CurriculumConfig and ObjectivesConfig can stand in the YAML file or on
+the command line. All that can be wrong with settings, data and rewards is checked before the model loads.
+SIGTERM saves a checkpoint at the step's end; `--resume auto` goes on from it. Files named by `rewards` run as
+your own code.
 """
 
 import logging
@@ -35,6 +36,7 @@ from rlkit.prompts.files import read_rows, to_prompt_rows
 from rlkit.record.checkpoint import AUTO, check_output_dir, find_checkpoint, resume_setting
 from rlkit.settings.arguments import parse_arguments
 from rlkit.settings.columns import has_column, parse_columns, value_of, with_columns
+from rlkit.settings.objectives import ObjectivesConfig
 from rlkit.verify.load import load_reward
 from rlkit.verify.rewards import check_golds, check_reward
 
@@ -97,8 +99,8 @@ class RecipeArguments:
 
 
 def main() -> None:
-    recipe, training, model, settings = parse_arguments(
-        (RecipeArguments, GRPOConfig, ModelConfig, CurriculumConfig)
+    recipe, training, model, settings, objectives = parse_arguments(
+        (RecipeArguments, GRPOConfig, ModelConfig, CurriculumConfig, ObjectivesConfig)
     )
     resume = training.resume_from_checkpoint = resume_setting(recipe.resume, training.resume_from_checkpoint)
     checkpoint = find_checkpoint(resume, training.output_dir)
@@ -125,6 +127,7 @@ def main() -> None:
         eval_dataset=Dataset.from_list(held_out) if held_out else None,
         peft_config=get_peft_config(model),
         curriculum=settings,
+        objectives=objectives,
     )
     trainer.data_name = recipe.dataset_name or recipe.dataset_path
     if tasks:
@@ -138,7 +141,7 @@ def main() -> None:
         )
         trainer.add_callback(benchmarks)
     if trainer.accelerator.is_main_process:
-        write_config(Path(training.output_dir), recipe, training, model, curriculum)
+        write_config(Path(training.output_dir), recipe, training, model, curriculum, objectives)
     try:
         trainer.train(resume_from_checkpoint=resume)
     except (NothingGradedError, SavingError, UnfilledBatchError) as reason:
@@ -235,12 +238,15 @@ def model_arguments(model: ModelConfig) -> dict[str, Any]:
     return arguments
 
 
-def write_config(output_dir: Path, recipe, training, model, curriculum: CurriculumConfig) -> None:
+def write_config(
+    output_dir: Path, recipe, training, model, curriculum: CurriculumConfig, objectives: ObjectivesConfig
+) -> None:
     """Writes every setting as it was used, with the preset's numbers filled in."""
     output_dir.mkdir(parents=True, exist_ok=True)
     sections = {
         "recipe": asdict(recipe),
         "curriculum": curriculum.numbers(),
+        "objectives": asdict(objectives) if objectives.objectives else {},
         "model": {name: value for name, value in asdict(model).items() if value is not None},
         "training": training.to_sanitized_dict(),
     }

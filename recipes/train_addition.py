@@ -3,8 +3,8 @@
     python recipes/train_addition.py --config recipes/configs/addition.yaml --curriculum pcl \
         --warm_start runs/demo/warm_start-0 --output_dir runs/demo/pcl
 
-Every field of GRPOConfig and CurriculumConfig can be set. A run that was stopped goes on from its last
-checkpoint; `--max_steps` beyond a finished run's goes on too. The warm start is made where it is missing.
+Every field of GRPOConfig, CurriculumConfig and ObjectivesConfig can be set. A run that was stopped goes on
+from its last checkpoint; `--max_steps` beyond a finished run's goes on too. A missing warm start is made.
 """
 
 import os
@@ -29,6 +29,7 @@ from rlkit import CurriculumConfig, CurriculumGRPOTrainer, build_curriculum
 from rlkit.record.checkpoint import AUTO, find_checkpoint
 from rlkit.record.ledger import StepLog
 from rlkit.settings.arguments import parse_arguments
+from rlkit.settings.objectives import ObjectivesConfig
 
 
 @dataclass
@@ -66,7 +67,9 @@ class HeldOutAccuracy(TrainerCallback):
 
 
 def main() -> None:
-    arguments, training, settings = parse_arguments((AdditionArguments, GRPOConfig, CurriculumConfig))
+    arguments, training, settings, objectives = parse_arguments(
+        (AdditionArguments, GRPOConfig, CurriculumConfig, ObjectivesConfig)
+    )
     torch.set_num_threads(1)
     program.quiet_libraries()
     start = Path(arguments.warm_start or f"runs/warm_start-{arguments.warm_start_seed}")
@@ -95,6 +98,7 @@ def main() -> None:
             settings,
             truth=lambda index_N: exact_success(model, tokenizer, [pool[index] for index in index_N]),
         ),
+        objectives=objectives,
     )
     trainer.add_callback(
         HeldOutAccuracy(

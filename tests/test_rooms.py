@@ -11,6 +11,7 @@ ROOMS = (
     ("rlkit.hosts.trl", "rlkit.hosts.simulated"),
     ("rlkit.record",),
     ("rlkit.collect",),
+    ("rlkit.objectives",),
     ("rlkit.curriculum",),
     ("rlkit.evaluate", "rlkit.report"),
     ("rlkit.prompts",),
@@ -70,3 +71,12 @@ def test_imports_go_down_only():
 
 def test_no_module_needs_itself():
     list(TopologicalSorter(imports()).static_order())  # raises CycleError, which names the circle
+
+
+def test_no_objective_knows_a_curriculum_and_no_curriculum_an_objective():
+    rooms = ("rlkit.objectives", "rlkit.curriculum")
+    for room, other in (rooms, rooms[::-1]):
+        needed = {
+            target for module, targets in imports().items() if module.startswith(room) for target in targets
+        }
+        assert not {target for target in needed if target.startswith(other)}

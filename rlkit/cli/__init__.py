@@ -6,6 +6,7 @@ from rlkit.cli.compare import compare
 from rlkit.cli.evaluate import evaluate
 from rlkit.cli.grade import grade
 from rlkit.cli.launch import launch
+from rlkit.cli.objectives import objectives
 from rlkit.cli.score import score
 from rlkit.cli.simulate import presets, simulate
 from rlkit.cli.tasks import tasks
@@ -20,6 +21,7 @@ def _about() -> None:
 
 
 app.command()(presets)
+app.command()(objectives)
 app.command()(simulate)
 app.command()(compare)
 app.command("eval")(evaluate)

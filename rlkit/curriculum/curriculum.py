@@ -97,6 +97,11 @@ class Curriculum:
         return next((source.shelf for source in self.sources if source.shelf is not None), None)
 
     @property
+    def objectives(self) -> tuple[str, ...]:
+        """Names of what the policy's update has to learn for the estimator."""
+        return getattr(self.estimator, "objectives", ())
+
+    @property
     def equal_groups(self) -> bool:
         """All groups of a batch have as many completions."""
         return all(source.equal_groups for source in self.sources)

@@ -89,8 +89,15 @@ def test_presets_are_listed():
         assert name in done.stdout
 
 
+def test_objectives_are_listed():
+    done = rlkit("objectives")
+    assert done.returncode == 0
+    for word in ("judgements", "2605.11235"):
+        assert word in done.stdout
+
+
 def test_light_imports_load_no_torch_and_no_trl():
-    modules = "import sys, rlkit, rlkit.curriculum, rlkit.hosts.simulated.host, rlkit.cli"
+    modules = "import sys, rlkit, rlkit.curriculum, rlkit.hosts.simulated.host, rlkit.cli, rlkit.objectives"
     code = f"{modules}; print({{'torch', 'trl', 'transformers', 'datasets'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=800)
     assert done.stdout.strip() == "set()", done.stderr

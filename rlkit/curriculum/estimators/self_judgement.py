@@ -46,6 +46,9 @@ class SelfJudgement:
         scale: the signal's range.
     """
 
+    objectives = ("judgements",)
+    """What trains the policy on the lessons, by name."""
+
     def __init__(
         self, *, memory: int = 3, weight: float = 0.01, max_tokens: int = 256, scale: Scale | None = None
     ):

@@ -1,38 +1,24 @@
-"""The policy's judgements of prompts (METIS): written by the trainer's engine, trained beside the rollouts.
+"""The policy's judgements of prompts (METIS), written by the trainer's engine beside the rollouts.
 
-They never meet the groups: not in TRL's metrics of completions, not in the groups' statistics. What is
-learned from them is a second term of the loss, from forwards of its own in the same optimizer step.
+They never meet the groups: not in TRL's metrics of completions, not in the groups' statistics. The objective
+`judgements` trains on them.
 """
 
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from accelerate.utils import gather_object
-from torch import nn
-from trl.trainer.utils import pad
 
-Lessons = dict[str, torch.Tensor]
-"""Judgements of one micro-batch on one process, one a row: token ids and masks of context and judgement, as
-TRL names those of prompt and completion, and `scale`, (rows,), the factor of each one's log-probability."""
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """Token ids of what the policy read and wrote."""
-
-    context: list[int]
-    judgement: list[int]
+from rlkit.objectives.objective import Example
 
 
 class Judgements:
     """The judgements of one step, through a `CurriculumGRPOTrainer`.
 
-    Each process writes an equal share of them, and trains on an equal share of those that a lesson came for.
+    Each process writes an equal share of them.
     """
 
     def __init__(self, trainer: Any):
@@ -42,7 +28,7 @@ class Judgements:
     def start(self) -> None:
         """Forgets the last step's."""
         self.num_tokens = 0
-        self._written: dict[int, Written] = {}
+        self._written: dict[int, Example] = {}
         self._index: list[np.ndarray] = []
         self._advantage: list[np.ndarray] = []
 
@@ -62,7 +48,7 @@ class Judgements:
             judgement_ids, _ = trainer._generate_single_turn(context_ids, images, fields, num_generations=1)
         own = share[: max(num - first, 0)]
         for position, ids, answer_ids in zip(own, context_ids, judgement_ids, strict=False):
-            self._written[int(index_N[position])] = Written(list(ids), list(answer_ids))
+            self._written[int(index_N[position])] = Example(list(ids), list(answer_ids))
         texts = trainer.processing_class.batch_decode(judgement_ids, skip_special_tokens=True)
         judged = gather_object(list(zip(texts, map(len, judgement_ids), strict=True)))
         self.num_tokens += sum(length for _, length in judged)
@@ -78,59 +64,20 @@ class Judgements:
         self._index.append(index_P)
         self._advantage.append(advantage_P)
 
-    def lessons(self) -> list[Lessons] | None:
-        """What this process trains on in each micro-batch of the generation; None where there is nothing.
-
-        They are dealt out in turn, and filled up with rows of scale 0, so that all processes take part in the
-        same forwards. `scale` makes the mean over micro-batches and processes the mean over judgements.
-        """
+    def lessons(self) -> list[tuple[Example, float]]:
+        """The judgements that a lesson came for, each with its advantage, on every process; none where none
+        has an advantage."""
         index_S = np.concatenate([np.empty(0, dtype=np.int64), *self._index])
         advantage_S = np.concatenate([np.empty(0), *self._advantage])
         if not advantage_S.any():
-            return None
-        accelerator, num = self.trainer.accelerator, len(index_S)
-        world, slices = accelerator.num_processes, self.trainer.args.steps_per_generation
-        width = math.ceil(num / (world * slices))
-        row = np.arange(world * slices * width)
-        scale = np.where(row < num, advantage_S[row % num] * world * slices / num, 0.0)
-        written = self._of_all_processes(set(index_S.tolist()))
-        parts = row.reshape(width, world, slices)[:, accelerator.process_index].T
-        return [
-            self._tensors([written[index] for index in index_S[part % num]], scale[part]) for part in parts
-        ]
-
-    def _of_all_processes(self, wanted: set[int]) -> dict[int, Written]:
+            return []
+        wanted = set(index_S.tolist())
         mine = [(index, written) for index, written in self._written.items() if index in wanted]
-        return dict(gather_object(mine))
-
-    def _tensors(self, rows: list[Written], scale: np.ndarray) -> Lessons:
-        def padded(name: str, sequences: list[list[int]], side: str) -> Lessons:
-            ids = [torch.tensor(sequence, dtype=torch.long) for sequence in sequences]
-            masks = [torch.ones_like(sequence) for sequence in ids]
-            pad_id = self.trainer._tokenizer.pad_token_id
-            return {
-                f"{name}_ids": pad(ids, padding_value=pad_id, padding_side=side).to(device),
-                f"{name}_mask": pad(masks, padding_value=0, padding_side=side).to(device),
-            }
-
-        device = self.trainer.accelerator.device
-        return {
-            **padded("prompt", [row.context for row in rows], "left"),
-            **padded("completion", [row.judgement for row in rows], "right"),
-            "scale": torch.tensor(scale, dtype=torch.float32, device=device),
-        }
-
-
-def judgement_loss(trainer: Any, model: nn.Module, lessons: Lessons) -> torch.Tensor:
-    """REINFORCE, -sum_i scale_i log pi(judgement_i | context_i), a judgement's tokens summed up."""
-    mask = lessons["completion_mask"]
-    logprobs = trainer._get_per_token_logps_and_entropies(
-        model,
-        torch.cat([lessons["prompt_ids"], lessons["completion_ids"]], dim=1),
-        torch.cat([lessons["prompt_mask"], mask], dim=1),
-        mask.shape[1],
-    )[0]
-    return -(lessons["scale"] * (logprobs * mask).sum(dim=1)).sum()
+        written = dict(gather_object(mine))
+        return [
+            (written[index], advantage)
+            for index, advantage in zip(index_S.tolist(), advantage_S.tolist(), strict=True)
+        ]
 
 
 @contextmanager

@@ -88,6 +88,7 @@ class Checkpoints:
                 "record": trainer.record.state_dict(),
                 "guards": trainer.watch.state_dict(),
                 "kept": trainer.host.kept.state_dict(),
+                "objectives": trainer.objectives.state_dict(),
             }
             save_state(checkpoint, "curriculum", state)
         cycle = trainer.args.steps_per_generation * trainer.num_iterations
@@ -96,7 +97,6 @@ class Checkpoints:
             "num_processes": trainer.accelerator.num_processes,
             "step": trainer._step,
             "buffered_inputs": trainer._buffered_inputs if amid else None,
-            "lessons": trainer._lessons if amid else None,
         }
         save_state(checkpoint, f"process-{trainer.accelerator.process_index}", state)
 
@@ -111,10 +111,10 @@ class Checkpoints:
         trainer.record.load_state_dict(state["record"])
         trainer.watch.load_state_dict(state["guards"])
         trainer.host.kept.load_state_dict(state["kept"])
+        trainer.objectives.load_state_dict(state["objectives"])
         local = load_state(checkpoint, f"process-{trainer.accelerator.process_index}")
         check_processes(checkpoint, local["num_processes"], trainer.accelerator.num_processes)
         trainer._step, trainer._buffered_inputs = local["step"], local["buffered_inputs"]
-        trainer._lessons = local["lessons"]
         own = checkpoint.resolve().parent == Path(trainer.args.output_dir).resolve()
         trainer.accelerator.wait_for_everyone()  # all processes have found the checkpoint to go on from
         if own and trainer.accelerator.is_main_process:

@@ -28,7 +28,7 @@ from rlkit.hosts.trl.budget_stop import BudgetStop
 from rlkit.hosts.trl.early import check_early, given_arguments
 from rlkit.hosts.trl.finished import Finished, RunFinishedError
 from rlkit.hosts.trl.given_back import Held, given_back
-from rlkit.hosts.trl.judgements import Lessons, judgement_loss
+from rlkit.hosts.trl.objectives import Objectives
 from rlkit.hosts.trl.preemption import Preemption
 from rlkit.hosts.trl.prompts import PromptCheck
 from rlkit.hosts.trl.refused import check_methods
@@ -49,6 +49,7 @@ from rlkit.hosts.trl.setup import (
 )
 from rlkit.hosts.trl.step_record import StepRecord
 from rlkit.hosts.trl.watch import Watch
+from rlkit.objectives import ObjectivesLike, build_objectives
 from rlkit.prompts.pool import make_pool
 from rlkit.record.checkpoint import AUTO, check_output_dir, find_checkpoint, load_state
 from rlkit.record.manifest import is_foreign
@@ -66,6 +67,8 @@ class CurriculumGRPOTrainer(GRPOTrainer):
 
     Args:
         curriculum: a preset's name (see `rlkit.PRESETS`), a `CurriculumConfig`, or a `Curriculum`.
+        objectives: what else the update learns from: names joined by commas, an `ObjectivesConfig`, or a list
+            of names and of objects of your own (docs/objectives.md).
         Every other argument is `GRPOTrainer`'s. `train_dataset` must have a length.
 
     Raises:
@@ -86,6 +89,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         train_dataset: Any = None,
         *rest: Any,
         curriculum: str | CurriculumConfig | Curriculum = "uniform",
+        objectives: ObjectivesLike = None,
         **kwargs: Any,
     ):
         if args is None:
@@ -108,12 +112,12 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         check_curriculum(self.curriculum, self.pool, args)
         self._group_size: int = args.num_generations  # type: ignore[assignment]
         self._num_groups = args.generation_batch_size // self._group_size  # type: ignore[operator]
+        self.objectives = Objectives(self, build_objectives(objectives, self.curriculum.objectives))
         self.host = TRLHost(self)
         self.curriculum.bind(self.pool, self.host, self._num_groups, self._group_size)
         check_early(self, functions, self.pool, args, given)
         if args.resume_from_checkpoint:
             self._check_resume(args)
-        self._lessons: list[Lessons] | None = None
         self._grading_errors = 0
         self.last_failure: Exception | None = None
 
@@ -130,10 +134,10 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         self.watch, self.preemption = Watch(self), Preemption(self.accelerator)
         self.checkpoints = Checkpoints(self)
         # First of all callbacks, so that what the others take is not counted as the step's.
-        self.callback_handler.callbacks[:0] = [self.watch, self.record, Finished(self)]
+        self.callback_handler.callbacks[:0] = [self.objectives, self.watch, self.record, Finished(self)]
         if self.curriculum.budget is not None:
             stop = BudgetStop(self.record, self.curriculum.budget, self.accelerator.num_processes)
-            self.callback_handler.callbacks.insert(3, stop)
+            self.callback_handler.callbacks.insert(4, stop)
         self.add_callback(self.preemption)
         console.attach(self)
 
@@ -183,7 +187,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         self.record.ledger.step = self.state.global_step + 1
         batch = collect(self.curriculum, self.host, self._num_groups, self.record.ledger)
         self._log_collected(batch)
-        self._lessons = self.host.judgements.lessons()
+        self.objectives.collected(batch)
         held = self.host.held_rows(batch)
         with given_back(self, held) as rows:
             output = super()._generate_and_score_completions(rows)
@@ -193,7 +197,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
                 self.host.kept.with_their_policy(output, held.completions)
         if (held.size_B != self._group_size).any():
             output["advantages"] = self._advantages(held)
-        return self._without_padding(output, batch, held)
+        return self.objectives.weigh(self._without_padding(output, batch, held))
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         return self.retry(super()._generate_single_turn, *args, **kwargs)
@@ -230,24 +234,18 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         return output
 
     def _compute_loss(self, model: nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
-        """As TRL's, and beside it the loss of the judgements.
+        """As TRL's, with the objectives.
 
         Where a mean counts the rows that only pad, the KL term makes up for them too.
         """
         beta = self.beta
         self.beta = beta * inputs.get("row_scale", 1.0)
         try:
-            loss = super()._compute_loss(model, inputs)
+            with self.objectives.weighing(inputs):
+                loss = super()._compute_loss(model, inputs)
         finally:
             self.beta = beta
-        steps: int = self.args.steps_per_generation  # type: ignore[assignment]
-        # Judgements train in the first of the iterations over a generation: later they are off-policy.
-        if not model.training or self._lessons is None or self._step % (steps * self.num_iterations) >= steps:
-            return loss
-        judged = judgement_loss(self, model, self._lessons[self._step % steps])
-        mean = self.accelerator.gather(judged.detach()).mean()  # type: ignore[union-attr]
-        self._metrics["train"]["curriculum/judge/loss"].append(float(mean))
-        return loss + judged / self.current_gradient_accumulation_steps
+        return loss + self.objectives.terms(model) if model.training and self.objectives.all else loss
 
     def _count_grading_error(self, name: str, num_rows: int, error: Exception) -> None:
         self._grading_errors += num_rows
@@ -282,3 +280,4 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         if checkpoint is not None and not (fresh and is_foreign(Path(checkpoint))):
             state = load_state(Path(checkpoint), "curriculum")
             self.curriculum.check_state(state["curriculum"], self.allow_changed_data)
+            self.objectives.check_state(state["objectives"])

@@ -56,6 +56,8 @@ FIRST_PARAMETERS = {
         "attention_mask",
         "logits_to_keep",
         "batch_size",
+        "compute_entropy",
+        "compute_aux_loss",
     ],
     GRPOTrainer.train: ["self", "resume_from_checkpoint"],
     GRPOTrainer.create_model_card: ["self", "model_name", "dataset_name", "tags"],
@@ -67,7 +69,13 @@ CALLED_IN = {
     GRPOTrainer._generate_and_score_completions: ["self._generate(prompts)", "self._calculate_rewards("],
     GRPOTrainer._generate: ["self._generate_single_turn("],
     GRPOTrainer.compute_loss: ["self._compute_loss(model, inputs)"],
-    GRPOTrainer._prepare_inputs: ["self._generate_and_score_completions(", "self._step"],
+    GRPOTrainer._prepare_inputs: [
+        "self._generate_and_score_completions(",
+        "self._step",
+        "shuffle_sequence_dict(",
+        "split_tensor_dict(",
+    ],
+    GRPOTrainer._compute_loss: ["self._get_per_token_logps_and_entropies("],
 }
 """Where TRL calls what we override: each text is in the source of its method."""
 

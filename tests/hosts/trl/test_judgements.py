@@ -47,9 +47,10 @@ class Listening(CurriculumGRPOTrainer):
 
     def _compute_loss(self, model, inputs):
         loss = super()._compute_loss(model, inputs)
-        lessons, self._lessons = self._lessons, None
+        (judgements,) = self.objectives.all
+        lessons, judgements._lessons = judgements._lessons, []
         plain = super()._compute_loss(model, inputs)
-        self._lessons = lessons
+        judgements._lessons = lessons
         self.lessons.append(lessons)
         self.gradients.append([gradient(model, value) for value in (loss, plain)])
         return loss
@@ -81,9 +82,9 @@ def by_the_judgements(trainer) -> torch.Tensor:
     for (context, answer), advantage in zip(heard.values(), reward - reward.mean(), strict=True):
         prompt = tokenizer(context)["input_ids"]
         (written,) = [
-            written.judgement
+            written.completion_ids
             for written in trainer.host.judgements._written.values()
-            if written.context == prompt
+            if written.prompt_ids == prompt
         ]
         assert tokenizer.decode(written, skip_special_tokens=True) == answer
         logits = trainer.model(torch.tensor([prompt + written])).logits[0]
@@ -150,7 +151,7 @@ def test_groups_and_metrics_are_as_without_judgements(tmp_path):
     """The first step, at one and at no weight: the same rollouts, advantages and numbers of TRL."""
     one = listen(tmp_path / "one", max_steps=1, weight=1.0, **STILL)
     none = listen(tmp_path / "none", max_steps=1, weight=0.0, **STILL)
-    assert none.judged == one.judged and none.lessons == [None]
+    assert none.judged == one.judged and none.lessons == [[]]
     assert ledger_rows(tmp_path / "one") == ledger_rows(tmp_path / "none")
     assert torch.equal(none.gradients[0][0], none.gradients[0][1])
     assert torch.equal(none.gradients[0][0], one.gradients[0][1])
@@ -162,8 +163,8 @@ def test_groups_and_metrics_are_as_without_judgements(tmp_path):
         }
         for trainer in (one, none)
     ]
-    assert "curriculum/judge/loss" in logs[0]
-    del logs[0]["curriculum/judge/loss"]
+    assert "objectives/judgements/loss" in logs[0]
+    del logs[0]["objectives/judgements/loss"]
     assert logs[0] == logs[1]
     lengths = [length for row in ledger_rows(tmp_path / "one") for length in row["lengths"]]
     assert logs[0]["completions/mean_length"] == pytest.approx(np.mean(lengths))
@@ -185,7 +186,7 @@ def test_unweighted_judgements_that_say_nothing_are_uniform(tmp_path):
 def test_judgements_have_a_limit_and_a_price_of_their_own(tmp_path):
     trainer = listen(tmp_path, numbers={"judgement_length": 9, "candidates": 4}, max_steps=1, **STILL)
     assert trainer.generation_config.max_new_tokens == 3, "the rollouts' limit is back"
-    lengths = [len(written.judgement) for written in trainer.host.judgements._written.values()]
+    lengths = [len(written.completion_ids) for written in trainer.host.judgements._written.values()]
     assert 3 < max(lengths) <= 9 and len(lengths) == 16
     rollouts = sum(length for row in ledger_rows(tmp_path) for length in row["lengths"])
     assert metrics(tmp_path)[0]["tokens/generated"] == rollouts + sum(lengths)
@@ -197,7 +198,7 @@ def test_message_prompts_are_judged_through_the_chat_template(tmp_path):
     for written, (context, _) in zip(
         trainer.host.judgements._written.values(), trainer.judged[0].values(), strict=True
     ):
-        assert written.context == tokenizer(f"{context}=")["input_ids"]
+        assert written.prompt_ids == tokenizer(f"{context}=")["input_ids"]
     torch.testing.assert_close(
         trainer.gradients[0][0] - trainer.gradients[0][1],
         by_the_judgements_of_messages(trainer),
@@ -230,7 +231,7 @@ def test_dropped_and_padding_groups_teach_the_judge_too(tmp_path):
     rows = ledger_rows(tmp_path)
     assert len(taught) == 2 and len(rows) > 4, "the test needs a second round"
     assert np.concatenate(taught).tolist() == [row["index"] for row in rows]
-    assert len(trainer.lessons[0][0]["scale"]) == len(rows)
+    assert len(trainer.lessons[0]) == len(rows)
 
 
 def test_a_refill_that_finds_no_more_candidates(tmp_path):
@@ -260,12 +261,13 @@ def test_resume_in_mid_cycle(tmp_path, cycle):
     straight.train()
     trainer("stopped", {"callbacks": [StopAt(4)]}, save_strategy="steps", save_steps=3).train()
     checkpoint = tmp_path / "stopped" / "checkpoint-3"
-    assert load_state(checkpoint, "process-0")["lessons"][-1]["scale"].any(), "the test needs lessons"
+    saved = load_state(checkpoint, "curriculum")["objectives"]["judgements"]["lessons"]
+    assert any(advantage for *_, advantage in saved), "the test needs lessons"
     resumed = trainer("stopped")
     resumed.train(resume_from_checkpoint=str(checkpoint))
     assert_same_run(tmp_path / "straight", straight, tmp_path / "stopped", resumed)
     for log, other in zip(straight.state.log_history[3:], resumed.state.log_history[3:], strict=False):
-        assert log.get("curriculum/judge/loss") == other.get("curriculum/judge/loss")
+        assert log.get("objectives/judgements/loss") == other.get("objectives/judgements/loss")
 
 
 def test_a_judge_learns(tmp_path):

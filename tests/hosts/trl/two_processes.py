@@ -21,7 +21,7 @@ from tiny_trl import by_place, even_start, losses, make_model, make_tokenizer, m
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer
 from rlkit.collect import Batch
 
-JUDGED = "curriculum/judge/loss"
+JUDGED = "objectives/judgements/loss"
 RANK, WORLD = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 

@@ -1,0 +1,57 @@
+"""What objectives need of the trainer: scores of token sequences, values of all processes."""
+
+from typing import Any
+
+import torch
+from trl.trainer.utils import pad
+
+from rlkit.objectives.objective import Example, Scored
+
+
+class TRLLearner:
+    """The `Learner` of a `CurriculumGRPOTrainer`."""
+
+    def __init__(self, trainer: Any):
+        self.trainer = trainer
+
+    @property
+    def num_processes(self) -> int:
+        return self.trainer.accelerator.num_processes
+
+    @property
+    def rank(self) -> int:
+        return self.trainer.accelerator.process_index
+
+    @property
+    def num_parts(self) -> int:
+        return self.trainer.args.steps_per_generation
+
+    def score(self, model: Any, examples: list[Example]) -> Scored:
+        prompt_ids, prompt_mask = self._padded([example.prompt_ids for example in examples], "left")
+        completion_ids, mask = self._padded([example.completion_ids for example in examples], "right")
+        logprobs, entropies, _ = self.trainer._get_per_token_logps_and_entropies(
+            model,
+            torch.cat([prompt_ids, completion_ids], dim=1),
+            torch.cat([prompt_mask, mask], dim=1),
+            mask.shape[1],
+            compute_entropy=True,
+        )
+        return Scored(logprobs, entropies, mask)
+
+    def _padded(self, sequences: list[list[int]], side: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Ids and mask, (R, T) each."""
+        ids = [torch.tensor(sequence, dtype=torch.long) for sequence in sequences]
+        masks = [torch.ones_like(sequence) for sequence in ids]
+        device = self.trainer.accelerator.device
+        padding: int = self.trainer._tokenizer.pad_token_id
+        return (
+            pad(ids, padding_value=padding, padding_side=side).to(device),
+            pad(masks, padding_value=0, padding_side=side).to(device),
+        )
+
+    def gathered(self, local_N: torch.Tensor) -> torch.Tensor:
+        accelerator = self.trainer.accelerator
+        lengths = accelerator.gather(torch.tensor([len(local_N)], device=local_N.device)).tolist()
+        padded = accelerator.pad_across_processes(local_N)
+        parts = accelerator.gather(padded).chunk(len(lengths))
+        return torch.cat([part[:length] for part, length in zip(parts, lengths, strict=True)])

@@ -1,0 +1,128 @@
+"""The objectives in the trainer: at a generation, at each micro-batch, in checkpoints."""
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+from trl.trainer.grpo_trainer import GRPOTrainer
+
+from rlkit.hosts.trl.given_back import answering
+from rlkit.hosts.trl.learner import TRLLearner
+from rlkit.hosts.trl.step_record import PREFIX
+from rlkit.objectives.objective import Collected, Objective, Scored, Tokens, Update
+from rlkit.types import Batch
+
+WEIGHT = "token_weight"
+"""The column of a batch that has the factors of its tokens' gradients."""
+FORWARD = tuple(inspect.signature(GRPOTrainer._get_per_token_logps_and_entropies).parameters)[8:]
+"""What the columns of a batch with images are called, as arguments of the forward."""
+
+
+class Objectives(TrainerCallback):
+    """Those of one trainer, in the order in which they were named; none of them costs nothing."""
+
+    def __init__(self, trainer: Any, objectives: list[Objective]):
+        self.trainer, self.all = trainer, objectives
+        learner = TRLLearner(trainer)
+        for objective in objectives:
+            objective.bind(learner)
+
+    def collected(self, batch: Batch) -> None:
+        """Shows them a generation."""
+        if not self.all:
+            return
+        pool, index_P = self.trainer.pool, batch.groups.index_P
+        collected = Collected(
+            batch.groups,
+            pool.key_N[index_P],
+            lambda position_P: pool.take(index_P[position_P]),
+            self.trainer.host.judgements.lessons(),
+        )
+        for objective in self.all:
+            objective.collected(collected)
+
+    def weigh(self, output: dict[str, Any]) -> dict[str, Any]:
+        """Adds the factors of the tokens' gradients to a generation, where an objective gives some."""
+        weighing = [item for item in self.all if type(item).token_weight is not Objective.token_weight]
+        if not weighing:
+            return output
+        tokens = self._tokens(output)
+        for objective in weighing:
+            weight_RT = objective.token_weight(tokens)
+            if weight_RT is not None:
+                output[WEIGHT] = output[WEIGHT] * weight_RT if WEIGHT in output else weight_RT
+        return output
+
+    @torch.no_grad()
+    def _tokens(self, output: dict[str, Any]) -> Tokens:
+        trainer = self.trainer
+        logprobs, entropies, _ = trainer._get_per_token_logps_and_entropies(
+            trainer.model,
+            torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1),
+            torch.cat([output["prompt_mask"], output["completion_mask"]], dim=1),
+            output["completion_ids"].shape[1],
+            batch_size=trainer.args.per_device_train_batch_size,
+            compute_entropy=True,
+            **{name: output[name] for name in FORWARD if name in output},
+        )
+        mask_RT = (output["completion_mask"] * output.get("tool_mask", 1)).bool()
+        return Tokens(Scored(logprobs.float(), entropies.float(), mask_RT), output["advantages"])
+
+    @contextmanager
+    def weighing(self, inputs: dict[str, Any]) -> Iterator[None]:
+        """Inside, gradients reach a micro-batch's tokens by their factors; all values stay."""
+        if WEIGHT not in inputs:
+            yield
+            return
+        score, weight_RT = self.trainer._get_per_token_logps_and_entropies, inputs[WEIGHT]
+
+        def weighted(*args: Any, **kwargs: Any) -> tuple:
+            logprobs, *others = score(*args, **kwargs)
+            fixed = logprobs.detach()
+            return fixed + weight_RT.to(fixed) * (logprobs - fixed), *others
+
+        with answering(self.trainer, _get_per_token_logps_and_entropies=weighted):
+            yield
+
+    def terms(self, model: Any) -> torch.Tensor | float:
+        """What they add to the loss of the micro-batch under way."""
+        trainer, total = self.trainer, 0.0
+        parts = trainer.args.steps_per_generation
+        turn = trainer._step % (parts * trainer.num_iterations)
+        for objective in self.all:
+            term = objective.loss(Update(model, turn % parts, turn // parts))
+            if term is not None:
+                mean = trainer.accelerator.gather(term.detach()).mean()
+                trainer._metrics["train"][f"objectives/{objective.name}/loss"].append(float(mean))
+                total = total + term / trainer.current_gradient_accumulation_steps
+        return total
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        trainer = self.trainer
+        for objective in self.all:
+            row = {
+                f"objectives/{objective.name}/{name}": value for name, value in objective.metrics().items()
+            }
+            trainer.record.note(row)
+            for name, value in row.items():
+                trainer._metrics["train"][f"{PREFIX}{name}"].append(value)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {objective.name: objective.state_dict() for objective in self.all}
+
+    def check_state(self, state: dict[str, Any]) -> None:
+        """Raises ValueError where the checkpoint is of other objectives."""
+        names = [objective.name for objective in self.all]
+        if sorted(state) != sorted(names):
+            raise ValueError(
+                f"the checkpoint's objectives are {', '.join(state) or 'none'}, and this run's "
+                f"{', '.join(names) or 'none'}; resume with the same, or start in another output_dir"
+            )
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.check_state(state)
+        for objective in self.all:
+            objective.load_state_dict(state[objective.name])

@@ -1,0 +1,129 @@
+"""What an objective is: a part of the update beside GRPO's own loss.
+
+It sees the groups that were collected, may scale the gradient of single tokens, and may add a term to the
+loss of each micro-batch. It knows no curriculum and no trainer; what it needs of the host is a `Learner`.
+Shapes are in the names: P groups, R rows, T tokens.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from rlkit.types import Groups
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Token ids of what the policy reads, and of what it wrote or should write."""
+
+    prompt_ids: list[int]
+    completion_ids: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Of completions under a policy, (R, T) each: log-probabilities, entropies in nats, which are tokens."""
+
+    logprob_RT: "torch.Tensor"
+    entropy_RT: "torch.Tensor"
+    mask_RT: "torch.Tensor"
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a generation brought, the same on every process.
+
+    `groups` are all that were graded, also those that the update does not get; `rows_of` gives the rows of
+    the prompts at some positions of them, and `key_P` their stable keys. `lessons` are what the policy wrote
+    beside the rollouts, each with its weighted advantage.
+    """
+
+    groups: Groups
+    key_P: np.ndarray
+    rows_of: Callable[[np.ndarray], list[dict[str, Any]]]
+    lessons: list[tuple[Example, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The completions that this process trains on in a generation, under the policy before its first update.
+
+    `advantage_R` is GRPO's.
+    """
+
+    scored: Scored
+    advantage_R: "torch.Tensor"
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A micro-batch of the update: the model as it is trained, the micro-batch's number in its generation,
+    and how often the generation was gone through before."""
+
+    model: Any
+    part: int
+    iteration: int
+
+
+class Learner(Protocol):
+    """The host, as objectives see it."""
+
+    @property
+    def num_processes(self) -> int: ...
+
+    @property
+    def rank(self) -> int: ...
+
+    @property
+    def num_parts(self) -> int:
+        """Micro-batches that a process's rows of a generation are dealt to."""
+        ...
+
+    def score(self, model: Any, examples: list[Example]) -> Scored:
+        """Every process must call it alike: with a sharded model all take part in each forward."""
+        ...
+
+    def gathered(self, local_N: "torch.Tensor") -> "torch.Tensor":
+        """The values of all processes, of which each may have another number."""
+        ...
+
+
+class Objective:
+    """Does nothing: what an objective does not override costs nothing."""
+
+    name = "objective"
+
+    def bind(self, learner: Learner) -> None:
+        self.learner = learner
+
+    def collected(self, collected: Collected) -> None:
+        """Takes in a generation, before its first update."""
+
+    def token_weight(self, tokens: Tokens) -> "torch.Tensor | None":
+        """The factor of each token's gradient, (R, T), for all updates on the generation; None for no change.
+
+        The loss's value and its denominators stay as they are.
+        """
+        return None
+
+    def loss(self, update: Update) -> "torch.Tensor | None":
+        """A scalar that is added to the loss of a micro-batch: its mean over the micro-batches of an
+        optimizer step and over processes is minimized. None for none; all processes must decide alike.
+        """
+        return None
+
+    def metrics(self) -> dict[str, float]:
+        """Numbers of the latest step, the same on every process."""
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that its later steps depend on, the same on every process."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass

@@ -1,0 +1,44 @@
+"""Guards how objectives are named: by words, by a config, as objects; and what is said of a mistake."""
+
+import pytest
+
+from rlkit.objectives import OBJECTIVES, Objective, ObjectivesConfig, build_objectives
+
+
+class Mine(Objective):
+    name = "mine"
+
+
+def names(objectives, brought=()):
+    return [objective.name for objective in build_objectives(objectives, brought)]
+
+
+def test_none_by_default():
+    assert names(None) == names("") == names([]) == names(ObjectivesConfig()) == []
+
+
+def test_every_listed_objective_is_made_under_its_name():
+    for name, listed in OBJECTIVES.items():
+        assert names(name) == [name] and listed.rule and listed.source
+
+
+def test_objects_of_ones_own_go_with_names():
+    assert names(["judgements", Mine()]) == ["judgements", "mine"]
+
+
+def test_what_the_curriculum_brings_comes_once():
+    assert names(None, ["judgements"]) == names("judgements", ["judgements"]) == ["judgements"]
+
+
+@pytest.mark.parametrize(
+    ("objectives", "message"),
+    [
+        ("judgement", r"objectives names 'judgement' \(did you mean 'judgements'\?\); there are: judgements"),
+        ("judgements,judgements", "objectives names 'judgements' 2 times; name each once"),
+        ([Mine(), Mine()], "objectives names 'mine' 2 times"),
+        ([3], "objectives holds 3; give names, or objects of a subclass of rlkit.objectives.Objective"),
+    ],
+)
+def test_a_mistake_is_one_line(objectives, message):
+    with pytest.raises(ValueError, match=message):
+        build_objectives(objectives)
