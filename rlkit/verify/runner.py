@@ -88,7 +88,9 @@ class Runner:
             "compile": True,
         }
         report, _ = self._ask(message, [self._program])
-        return report is not None and report["code"] == 0
+        if report is None:
+            raise NotRunError("the sandbox ended before the program was run")
+        return report["code"] == 0
 
     def _ask(self, message: dict[str, Any], contents: Sequence[str]) -> tuple[dict[str, Any] | None, str]:
         """What the sandbox reports on a process with these files, and what the process wrote."""

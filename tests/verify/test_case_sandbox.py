@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from rlkit.verify.case_sandbox import Stock, stock
+from rlkit.verify.inside.watch import NotRunError
 from rlkit.verify.languages import Runnable
 from rlkit.verify.runner import Runner
 from rlkit.verify.sandbox import Limits
@@ -48,6 +50,16 @@ def test_checkers_and_other_limits_have_sandboxes_of_their_own() -> None:
         output(NAMESPACE, limits=Limits(file_bytes=1 << 20)),
     }
     assert len(seen) == 3
+
+
+def test_a_sandbox_that_was_killed_while_it_waited_is_the_machines_fault() -> None:
+    output(NAMESPACE)
+    for process in psutil.Process().children():
+        if process.name() == "bwrap":
+            process.kill()
+    with pytest.raises(NotRunError, match="ended before the program"):
+        output(NAMESPACE)
+    assert output(NAMESPACE).startswith("pid:")
 
 
 def test_two_programs_at_a_time_are_in_two_sandboxes() -> None:
