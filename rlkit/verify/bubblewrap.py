@@ -12,7 +12,10 @@ from pathlib import Path
 PACKAGES = ("numpy", "numpy.libs", "sortedcontainers")  # what programs may import beside the standard library
 INSIDE = Path(__file__).with_name("inside")
 TRIAL_TMP_BYTES = 1024**2
-HIDDEN_SERVER = ("--tmpfs", "/proc/1", "--remount-ro", "/proc/1")  # a sandbox's first process, from others
+FORKING_SERVER = (
+    *("--tmpfs", "/proc/1", "--remount-ro", "/proc/1"),  # the first process is hidden from others
+    *("--setenv", "LD_BIND_NOW", "1"),  # else each fork looks up the same symbols anew
+)
 ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "LANG": "C.UTF-8",
@@ -28,7 +31,7 @@ def why_not() -> str | None:
     compileall.compile_dir(INSIDE, quiet=2)  # so that sandboxes start faster, where it may be written
     trial = subprocess.run(
         [
-            *command(TRIAL_TMP_BYTES, *HIDDEN_SERVER),
+            *command(TRIAL_TMP_BYTES, *FORKING_SERVER),
             *python("/sandbox/inside")[:-1],
             "-c",
             "import json, ctypes",

@@ -12,8 +12,9 @@ import re
 import socket
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
+from rlkit.verify.case_sandbox import Stock, stock
 from rlkit.verify.cases import run_cases
 from rlkit.verify.inside.watch import NotRunError
 from rlkit.verify.languages import language_name
@@ -112,12 +113,17 @@ def in_parallel(jobs: Iterable[Callable[[], Outcome]]) -> list[Outcome]:
     ValueError if there is no sandbox.
     """
     isolation()
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    sandboxes = Stock()
+    num_threads = len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(num_threads, initializer=stock.set, initargs=(sandboxes,)) as pool:
+        outcomes = [pool.submit(job) for job in jobs]
         try:
-            return list(pool.map(lambda job: job(), jobs))
-        except BaseException:  # also Ctrl-C: what waits must not run
-            pool.shutdown(cancel_futures=True)
-            raise
+            return [outcome.result() for outcome in outcomes]
+        finally:  # also Ctrl-C: what waits must not run
+            for outcome in outcomes:
+                outcome.cancel()
+            wait(outcomes)
+            sandboxes.close()
 
 
 def _classes(setup: Sequence[str], entry_point: str | None) -> list[str]:

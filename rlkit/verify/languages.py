@@ -19,7 +19,7 @@ NAMES = {
     **dict.fromkeys(("javascript", "js", "node", "nodejs"), "javascript"),
 }
 _TOOLS = {"cpp": ("g++", "g++"), "javascript": ("node", "nodejs")}  # the command, and its package of apt's
-_FOLDERS = "/usr/local/bin:/usr/bin:/bin"  # what a sandbox sees
+_FOLDERS = ("/usr/local/bin", "/usr/bin", "/bin")  # what a sandbox sees
 _BINARY, _SCRIPT = "/sandbox/program", "/sandbox/program.js"
 _COMPILING = Limits(wall_seconds=30.0, cpu_seconds=30, memory_bytes=2 * 1024**3, file_bytes=64 * 1024**2)
 
@@ -62,10 +62,12 @@ def _tool(language: str) -> str:
     command, package = _TOOLS[language]
     if not isolation():
         raise NoCompilerError(f"{language} programs run under bubblewrap only (`apt install bubblewrap`)")
-    path = shutil.which(command, path=_FOLDERS)
+    folders = [folder for folder in os.get_exec_path() if folder in _FOLDERS]
+    path = shutil.which(command, path=os.pathsep.join(folders) or os.devnull)
     if path is None:
         raise NoCompilerError(
-            f"{language} programs need {command}, which is not in {_FOLDERS} (`apt install {package}`)"
+            f"{language} programs need {command}, which is in none of {', '.join(_FOLDERS)} that are in PATH "
+            f"(`apt install {package}`)"
         )
     return path
 

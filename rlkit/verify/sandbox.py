@@ -149,7 +149,7 @@ def start(
             else stack.enter_context(tempfile.TemporaryDirectory(prefix="rlkit-", ignore_cleanup_errors=True))
         )
         file, *held = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(1 + len(files or {})))
-        options = list(bubblewrap.HIDDEN_SERVER) if role == "case_server" else []
+        options = list(bubblewrap.FORKING_SERVER) if role == "case_server" else []
         for (path, content), one in zip((files or {}).items(), held, strict=True):
             one.write(content)
             one.seek(0)

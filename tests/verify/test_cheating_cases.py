@@ -1,12 +1,13 @@
 """Nothing goes from case to case, no output looks right that is not, and no object or checker says so."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from rlkit.verify.cases import Cases, judge, run_cases
-from rlkit.verify.code import run_tests
+from rlkit.verify.code import in_parallel, run_tests
 from rlkit.verify.compare_outputs import Comparison
 from rlkit.verify.formats.leetcode_prelude import PRELUDE
 from rlkit.verify.sandbox import Limits
@@ -33,6 +34,18 @@ def test_nothing_goes_from_case_to_case(nothing_left: None) -> None:
         earned = dict(zip(SCRIPTS, pool.map(passed, SCRIPTS.values()), strict=True))
     assert {name: number for name, number in earned.items() if number} == {}
     assert run_cases("print(int(input()) ** 2)", INPUTS, SQUARES).passed == 4
+
+
+def test_nothing_goes_from_program_to_program(nothing_left: None) -> None:
+    """The same scripts, each a program of one case, in the sandboxes that in_parallel keeps."""
+    answer = "x = int(input())\nprint(x * x if found else 0)"
+    jobs = [
+        partial(run_cases, f"{script}\n{answer}", [given], [square], limits=SHORT)
+        for given, square in list(zip(INPUTS, SQUARES, strict=True))[:2]
+        for script in SCRIPTS.values()
+    ]
+    outcomes = in_parallel([*jobs, partial(run_cases, "print(int(input()) ** 2)", INPUTS, SQUARES)])
+    assert [outcome.passed for outcome in outcomes] == [0] * len(jobs) + [4]
 
 
 EQUALS = "    def equals(self, other):\n        return is_same_list(self, other)\n"

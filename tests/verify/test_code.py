@@ -144,7 +144,7 @@ class TestWithPrograms:
     def test_what_passed_before_the_time_is_over_counts_as_a_share(self) -> None:
         program = "def f(x):\n    while x == 3: pass\n    return x * x"
         tests = ["assert f(2) == 4", "assert f(3) == 9"]
-        outcome = run_tests(program, tests, limits=Limits(wall_seconds=6))
+        outcome = run_tests(program, tests, limits=Limits(wall_seconds=2))
         assert outcome.reward(share=True) == 0.5 and outcome.reward(share=False) == 0.0
 
     def test_cases_ignore_white_space_at_the_ends(self) -> None:
@@ -161,7 +161,7 @@ class TestWithPrograms:
         assert run_tests(program, ["assert f(4) == 6"]).reward(share=False) == 1.0
 
     @pytest.mark.slow
-    @settings(max_examples=60)
+    @settings(max_examples=20)
     @given(st.text() | st.binary().map(lambda data: data.decode("latin-1")))
     def test_no_text_breaks_the_grading(self, text: str) -> None:
         limits = Limits(wall_seconds=3)

@@ -12,7 +12,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 MAX_OPEN_FILES = 64
 STACK_BYTES = 120 * 1024**2  # what the kernel keeps free below a main thread's stack
@@ -30,9 +30,8 @@ _MACHINES = {
     "aarch64": (0xC00000B7, 1),
 }  # audit number; column of the tables below
 _CLONE, _CLONE3, _PRCTL = (56, 220), (435, 435), (157, 167)
+_FORKS = ((57, None), (58, None))  # fork, vfork
 _REFUSED = {
-    "fork": (57, None),
-    "vfork": (58, None),
     "socket": (41, 198),
     "shmget": (29, 194),
     "semget": (64, 190),
@@ -73,43 +72,59 @@ def supported() -> bool:
 
 def confine(limits: Mapping[str, int]) -> None:
     """Lower the limits of this process: cpu_seconds, memory_bytes, file_bytes; one process, no sockets."""
-    prepare(limits)()
+    confine_but_forks(limits)(limits["cpu_seconds"])
 
 
-def prepare(limits: Mapping[str, int]) -> Callable[[], None]:
-    """What confine does, ready to be done: for a process that forks many that are to be confined."""
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    instructions = b"".join(_filter(*_MACHINES[os.uname().machine]))
-    buffer = ctypes.create_string_buffer(instructions)
-    program = _Program(len(instructions) // 8, ctypes.addressof(buffer))
-    calls = [
-        [ctypes.c_ulong(argument) for argument in [*arguments, 0, 0, 0][:5]]
-        for arguments in (
-            (_PR_SET_PDEATHSIG, signal.SIGKILL),
-            (_PR_SET_NO_NEW_PRIVS, 1),
-            (_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(program)),
-        )
-    ]
+def confine_but_forks(limits: Mapping[str, int]) -> Callable[[int], None]:
+    """As confine, but this process may fork and has all the processor time.
+
+    What it returns takes both from a process that it forks: called there with its `cpu_seconds`.
+    """
     memory = resource.RLIMIT_DATA if limits["counts_data"] else resource.RLIMIT_AS
-    kept = (buffer, program)  # the kernel reads them when it is done
+    for kind, value in (
+        (memory, limits["memory_bytes"]),
+        (resource.RLIMIT_FSIZE, limits["file_bytes"]),
+        (resource.RLIMIT_NOFILE, MAX_OPEN_FILES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(kind, (value, value))
+    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    if hard == resource.RLIM_INFINITY or hard >= STACK_BYTES:
+        resource.setrlimit(resource.RLIMIT_STACK, (STACK_BYTES, STACK_BYTES))
+    machine = _MACHINES[os.uname().machine]
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)()
+    _filtering(_refusals(*machine))()
+    to_do = [_prctl(_PR_SET_PDEATHSIG, signal.SIGKILL), _filtering(_one_process(*machine))]
 
-    def done() -> None:
-        for kind, value in (
-            (resource.RLIMIT_CPU, limits["cpu_seconds"]),
-            (memory, limits["memory_bytes"]),
-            (resource.RLIMIT_FSIZE, limits["file_bytes"]),
-            (resource.RLIMIT_NOFILE, MAX_OPEN_FILES),
-            (resource.RLIMIT_CORE, 0),
-        ):
-            resource.setrlimit(kind, (value, value))
-        hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
-        if hard == resource.RLIM_INFINITY or hard >= STACK_BYTES:
-            resource.setrlimit(resource.RLIMIT_STACK, (STACK_BYTES, STACK_BYTES))
-        for arguments in calls:
-            if prctl(*arguments) != 0:
-                raise OSError(ctypes.get_errno(), f"prctl failed, of {len(kept[0])} bytes of filter")
+    def rest(cpu_seconds: int) -> None:
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+        for do in to_do:
+            do()
 
-    return done
+    return rest
+
+
+def _filtering(instructions: Sequence[bytes]) -> Callable[[], None]:
+    """The call that adds a filter to this process's, ready to be made in a fork."""
+    buffer = ctypes.create_string_buffer(b"".join(instructions))
+    program = _Program(len(instructions), ctypes.addressof(buffer))
+    call = _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(program))
+
+    def do(kept: object = (buffer, program)) -> None:  # the kernel reads them in the call
+        call()
+
+    return do
+
+
+def _prctl(*arguments: int) -> Callable[[], None]:
+    function = ctypes.CDLL(None, use_errno=True).prctl
+    converted = [ctypes.c_ulong(argument) for argument in [*arguments, 0, 0, 0][:5]]
+
+    def do() -> None:
+        if function(*converted) != 0:
+            raise OSError(ctypes.get_errno(), f"prctl{arguments} failed")
+
+    return do
 
 
 class _Program(ctypes.Structure):
@@ -121,34 +136,50 @@ def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> 
     return code.to_bytes(2, "little") + bytes([if_true, if_false]) + value.to_bytes(4, "little")
 
 
-def _filter(architecture: int, machine: int) -> list[bytes]:
-    """Refused calls get EPERM, clone and prctl by their first argument; all else runs."""
-    refuse = _instruction(_RETURN, _ERROR | errno.EPERM)
-    allow = _instruction(_RETURN, _ALLOW)
-    refused = [calls[machine] for calls in _REFUSED.values() if calls[machine] is not None]
+_REFUSE, _ALLOWED = _instruction(_RETURN, _ERROR | errno.EPERM), _instruction(_RETURN, _ALLOW)
+
+
+def _begin(architecture: int) -> list[bytes]:
+    """Load the number of a call, of this architecture alone."""
     return [
         _instruction(_LOAD, _ARCHITECTURE),
         _instruction(_IF_EQUAL, architecture, if_true=1),
         _instruction(_RETURN, _KILL),
         _instruction(_LOAD, _NUMBER),
+    ]
+
+
+def _refusals(architecture: int, machine: int) -> list[bytes]:
+    """Refused calls get EPERM, some by their first argument; all else runs."""
+    refused = [calls[machine] for calls in _REFUSED.values()]
+    return [
+        *_begin(architecture),
         _instruction(_IF_AT_LEAST, _X32_CALLS, if_false=1),
-        refuse,
-        *(part for call in refused for part in (_instruction(_IF_EQUAL, call, if_false=1), refuse)),
+        _REFUSE,
+        *(part for call in refused for part in (_instruction(_IF_EQUAL, call, if_false=1), _REFUSE)),
         *(part for calls in _OF_ITSELF_ONLY.values() for part in _if_first_argument_is_0(calls[machine])),
-        _instruction(
-            _IF_EQUAL, _CLONE3[machine], if_false=1
-        ),  # then glibc takes clone, whose flags can be seen
-        _instruction(_RETURN, _ERROR | errno.ENOSYS),
+        _ALLOWED,
+    ]
+
+
+def _one_process(architecture: int, machine: int) -> list[bytes]:
+    """No fork; clone for threads only; it dies with its parent."""
+    forks = [call for calls in _FORKS if (call := calls[machine]) is not None]
+    return [
+        *_begin(architecture),
+        *(part for call in forks for part in (_instruction(_IF_EQUAL, call, if_false=1), _REFUSE)),
+        _instruction(_IF_EQUAL, _CLONE3[machine], if_false=1),
+        _instruction(_RETURN, _ERROR | errno.ENOSYS),  # then glibc takes clone, whose flags can be seen
         _instruction(_IF_EQUAL, _CLONE[machine], if_false=4),
         _instruction(_LOAD, _FIRST_ARGUMENT),
         _instruction(_IF_ANY_BIT, _CLONE_THREAD, if_true=1),
-        refuse,
-        allow,
+        _REFUSE,
+        _ALLOWED,
         _instruction(_IF_EQUAL, _PRCTL[machine], if_false=3),
         _instruction(_LOAD, _FIRST_ARGUMENT),
-        _instruction(_IF_EQUAL, _PR_SET_PDEATHSIG, if_false=1),  # it must die with its parent
-        refuse,
-        allow,
+        _instruction(_IF_EQUAL, _PR_SET_PDEATHSIG, if_false=1),
+        _REFUSE,
+        _ALLOWED,
     ]
 
 
@@ -157,6 +188,6 @@ def _if_first_argument_is_0(call: int) -> list[bytes]:
         _instruction(_IF_EQUAL, call, if_false=4),
         _instruction(_LOAD, _FIRST_ARGUMENT),
         _instruction(_IF_EQUAL, 0, if_true=1),
-        _instruction(_RETURN, _ERROR | errno.EPERM),
-        _instruction(_RETURN, _ALLOW),
+        _REFUSE,
+        _ALLOWED,
     ]
