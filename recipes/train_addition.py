@@ -56,6 +56,7 @@ class HeldOutAccuracy(TrainerCallback):
         self.measure, self.path, self.every = measure, path, every
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
+        self.state = state
         self.log = StepLog(self.path, state.global_step if state.global_step else -1)
         if state.global_step == 0:
             self.log.write({"step": 0, "accuracy": self.measure()})
@@ -63,6 +64,9 @@ class HeldOutAccuracy(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs) -> None:
         if state.global_step % self.every == 0 or control.should_training_stop:
             self.log.write({"step": state.global_step, "accuracy": self.measure()})
+
+    def evaluate_now(self) -> None:
+        self.log.write({"step": self.state.global_step, "accuracy": self.measure()})
 
 
 def main() -> None:

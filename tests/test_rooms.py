@@ -9,6 +9,7 @@ ROOMS = (
     ("rlkit.cli",),
     ("rlkit.arena",),
     ("rlkit.hosts.trl", "rlkit.hosts.simulated"),
+    ("rlkit.live",),
     ("rlkit.record",),
     ("rlkit.collect",),
     ("rlkit.curriculum",),

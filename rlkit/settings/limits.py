@@ -62,10 +62,20 @@ NOT_NEGATIVE = (
     "group_cost",
     "fallback_steps",
 )
+AT_MOST = {
+    "max_rounds": 1000,
+    "value_steps": 1000,
+    "oversample": 100,
+    "references": 100,
+    "judgement_length": 4096,
+}
+"""What a step's time grows with: beyond these it would seem to hang."""
 
 
 def check_limits(config: Any) -> None:
     """Each number by itself."""
+    for name, most in AT_MOST.items():
+        _check(config, name, lambda value, most=most: value <= most, f"must be at most {most}")
     for name in AT_LEAST_ONE:
         _check(config, name, lambda value: value >= 1, "must be at least 1")
     for name in OF_THE_RANGE:

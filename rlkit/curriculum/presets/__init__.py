@@ -80,4 +80,5 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
         signal_range=SignalRange(
             scale_of(config), preset.ranged, config.curriculum, config.curriculum_signal
         ),
+        preset=(config, truth),
     )

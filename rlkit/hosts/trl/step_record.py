@@ -77,6 +77,7 @@ class StepRecord(TrainerCallback):
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._started = time.perf_counter()
+        self.note({"learning_rate": kwargs["lr_scheduler"].get_last_lr()[0]})
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         seconds = time.perf_counter() - self._started

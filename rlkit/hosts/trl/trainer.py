@@ -47,6 +47,7 @@ from rlkit.hosts.trl.setup import (
     signal_column,
     with_prompts,
 )
+from rlkit.hosts.trl.steering import Steering
 from rlkit.hosts.trl.step_record import StepRecord
 from rlkit.hosts.trl.watch import Watch
 from rlkit.prompts.pool import make_pool
@@ -128,12 +129,12 @@ class CurriculumGRPOTrainer(GRPOTrainer):
             self.rollout_func = partial(self.retry, self.rollout_func)
         self.record = StepRecord(Path(str(self.args.output_dir)), self.accelerator.is_main_process)
         self.watch, self.preemption = Watch(self), Preemption(self.accelerator)
-        self.checkpoints = Checkpoints(self)
+        self.checkpoints, self.steering = Checkpoints(self), Steering(self)
         # First of all callbacks, so that what the others take is not counted as the step's.
-        self.callback_handler.callbacks[:0] = [self.watch, self.record, Finished(self)]
+        self.callback_handler.callbacks[:0] = [self.steering, self.watch, self.record, Finished(self)]
         if self.curriculum.budget is not None:
             stop = BudgetStop(self.record, self.curriculum.budget, self.accelerator.num_processes)
-            self.callback_handler.callbacks.insert(3, stop)
+            self.callback_handler.callbacks.insert(4, stop)
         self.add_callback(self.preemption)
         console.attach(self)
 
@@ -164,7 +165,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         self.record.open(self.pool, self.curriculum.step)
         try:
             with self.checkpoints.rotated_here(), self.preemption:
-                output = super().train(resume_from_checkpoint=checkpoint, **kwargs)
+                output = self.steering.train(super().train, checkpoint, **kwargs)
         except RunFinishedError:
             output = TrainOutput(self.state.global_step, 0.0, {})
         except BaseException:
