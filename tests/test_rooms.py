@@ -8,11 +8,12 @@ ROOT = Path(__file__).parents[1]
 ROOMS = (
     ("rlkit.cli",),
     ("rlkit.arena",),
+    ("rlkit.report",),
     ("rlkit.hosts.trl", "rlkit.hosts.simulated"),
     ("rlkit.record",),
     ("rlkit.collect",),
     ("rlkit.curriculum",),
-    ("rlkit.evaluate", "rlkit.report"),
+    ("rlkit.evaluate",),
     ("rlkit.prompts",),
     ("rlkit.verify",),
     ("rlkit.settings",),
