@@ -9,6 +9,7 @@
     prompts                        run_prompts.py
     completions                    run_completions.py
     problems                       run_problems.py
+    funnel                         run_funnel.py
     cost                           run_cost.py
     sentences                      run_sentences.py
     notes                          what the reader should know of the data, such as how far the ledger goes
@@ -29,6 +30,7 @@ from rlkit.report.run_completions import MOST_BYTES, completions
 from rlkit.report.run_cost import cost
 from rlkit.report.run_curves import axes, curves, evaluation_curve
 from rlkit.report.run_files import EVENTS, check_run, read_config, read_evaluations, read_lines, read_metrics
+from rlkit.report.run_funnel import whole_funnel
 from rlkit.report.run_groups import GroupTable, read_groups, signal_range
 from rlkit.report.run_problems import problems
 from rlkit.report.run_prompts import prompts
@@ -65,7 +67,7 @@ def read_run(folder: Path, points: int = POINTS, completion_bytes: float = MOST_
         "config": {name: value for name, value in config.items() if isinstance(value, str | int | float)},
         "range": [low, high],
         "axes": axes(rows, points),
-        "curves": curves(rows, points),
+        "curves": curves(_with_means(rows, groups), points),
         "evaluations": {
             name: evaluation_curve(values, rows) for name, values in read_evaluations(folder).items()
         },
@@ -74,11 +76,53 @@ def read_run(folder: Path, points: int = POINTS, completion_bytes: float = MOST_
         "prompts": prompts(groups, low, high, pool, _pool_size(pool, groups, rows)),
         "completions": completions(folder, groups, completion_bytes),
         "problems": problems(rows),
+        "funnel": whole_funnel(rows),
         "cost": cost(rows),
         "notes": _notes(groups, rows, points),
     }
     run["sentences"] = sentences(run, rows)
     return _rounded(run)
+
+
+def read_runs(folders: Sequence[Path]) -> list[dict[str, Any]]:
+    """The data of several runs for one page: their texts share its room, and their names differ.
+
+    Raises:
+        ValueError: as `read_run`, or a run is named twice.
+    """
+    places = [folder.resolve() for folder in folders]
+    if len(set(places)) < len(places):
+        raise ValueError(f"runs ({', '.join(map(str, folders))}): one is named twice; name each once")
+    runs = [read_run(folder, POINTS, MOST_BYTES / len(folders)) for folder in folders]
+    for run, name in zip(runs, short_names(places), strict=True):
+        run["name"] = name
+    return runs
+
+
+def short_names(places: Sequence[Path]) -> list[str]:
+    """The ends of the paths that tell them apart: a/x/run, b/x/run -> a/x/run, b/x/run; a/x, a/y -> x, y"""
+    for length in range(1, max(len(place.parts) for place in places) + 1):
+        names = ["/".join(place.parts[-length:]) for place in places]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def _with_means(rows: Rows, groups: GroupTable) -> list[dict[str, Any]]:
+    """The rows with the mean tokens of a completion, and the mean reward where that is not the signal."""
+    rewarded = np.isfinite(groups.reward_P)
+    step, reward = groups.step_P[rewarded], groups.reward_P[rewarded]
+    sums, counts = np.bincount(step, weights=reward), np.bincount(step)
+    means = {int(each): sums[each] / counts[each] for each in np.unique(step)}
+    if np.allclose(reward, groups.mean_P[rewarded], equal_nan=True):
+        means = {}
+    more = []
+    for row in rows:
+        spent = row.get("rollouts/spent") or 0
+        tokens = {"tokens/completion": (row.get("tokens/generated") or 0) / spent} if spent else {}
+        reward_mean = {"reward/all": means[row["step"]]} if row["step"] in means else {}
+        more.append({**row, **tokens, **reward_mean})
+    return more
 
 
 def _read_pool(folder: Path) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def _is_number(value: Any) -> bool:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The settings of `config.yaml` that have a value, without their sections; none where there is no file."""
+    """The settings of `config.yaml` that have a value, without sections; none where there is no file."""
     path = folder / CONFIG
     if not path.exists():
         return {}

@@ -16,8 +16,8 @@ from rlkit.types import REPLAYED
 class GroupTable:
     """The graded groups in order, without those that were only trained on again.
 
-    `mean_P` and `variance_P` (biased) are of the scored signals, NaN where there are none; `best_P` is the
-    greatest signal; `count_P` the scored completions, `size_P` all; `tokens_P` those of the group.
+    `mean_P` and `variance_P` (biased) are of the scored signals, NaN where there are none, `best_P` is the
+    greatest; `count_P` are the scored completions; `reward_P` is the mean reward.
     """
 
     step_P: np.ndarray
@@ -28,8 +28,7 @@ class GroupTable:
     variance_P: np.ndarray
     best_P: np.ndarray
     count_P: np.ndarray
-    size_P: np.ndarray
-    tokens_P: np.ndarray
+    reward_P: np.ndarray
     trained_P: np.ndarray
 
     def __len__(self) -> int:
@@ -43,40 +42,44 @@ class GroupTable:
 def read_groups(folder: Path) -> GroupTable:
     """The groups of `ledger/`; none where there is no ledger."""
     table = read_ledger(folder / "ledger")
-    fresh = table["round"].to_numpy() != REPLAYED
-    signals, size_P = _flat(table["signals"])
-    lengths, _ = _flat(table["lengths"])
-    group = np.repeat(np.arange(len(size_P)), size_P)
-    scored = ~np.isnan(signals)
-    count_P = np.bincount(group, weights=scored, minlength=len(size_P))
-    divisor_P = np.maximum(count_P, 1)
-    mean_P = np.bincount(group, weights=np.where(scored, signals, 0), minlength=len(size_P)) / divisor_P
-    deviations = np.where(scored, signals - mean_P[group], 0) ** 2
-    variance_P = np.bincount(group, weights=deviations, minlength=len(size_P)) / divisor_P
-    best_P = np.full(len(size_P), -np.inf)
-    np.maximum.at(best_P, group[scored], signals[scored])
+    signals, group = _flat(table["signals"])
+    rewards, _ = _flat(table["rewards"])
+    num = len(table)
+    mean_P, count_P = _means(signals, group, num)
+    variance_P, _ = _means((signals - mean_P[group]) ** 2, group, num)
+    best_P = np.full(num, -np.inf)
+    np.fmax.at(best_P, group, signals)
     groups = GroupTable(
         step_P=table["step"].to_numpy(),
         generation_P=table["generation"].to_numpy(),
         index_P=table["index"].to_numpy(),
         predicted_P=table["predicted_mean"].to_numpy(),
-        mean_P=np.where(count_P > 0, mean_P, np.nan),
-        variance_P=np.where(count_P > 0, variance_P, np.nan),
+        mean_P=mean_P,
+        variance_P=variance_P,
         best_P=np.where(count_P > 0, best_P, np.nan),
-        count_P=count_P.astype(int),
-        size_P=size_P,
-        tokens_P=np.bincount(group, weights=lengths, minlength=len(size_P)),
+        count_P=count_P,
+        reward_P=_means(rewards, group, num)[0],
         trained_P=table["trained"].to_numpy(),
     )
-    return groups.take(fresh)
+    return groups.take(table["round"].to_numpy() != REPLAYED)
 
 
 def _flat(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """The items of all lists one after the other, and the length of each list."""
+    """The items of all lists one after the other, and the list that each is of."""
     if len(column) == 0:
         return np.empty(0), np.empty(0, dtype=int)
     lists = column.combine_chunks()
-    return lists.flatten().to_numpy(zero_copy_only=False).astype(float), lists.value_lengths().to_numpy()
+    sizes = lists.value_lengths().to_numpy()
+    items = lists.flatten().to_numpy(zero_copy_only=False).astype(float)
+    return items, np.repeat(np.arange(len(sizes)), sizes)
+
+
+def _means(values: np.ndarray, group: np.ndarray, num: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of each group without NaNs, NaN where there is nothing else, and of how many: (num,) each."""
+    known = ~np.isnan(values)
+    sums = np.bincount(group[known], weights=values[known], minlength=num)
+    counts = np.bincount(group[known], minlength=num)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan), counts
 
 
 def signal_range(groups: GroupTable, config: Mapping[str, Any]) -> tuple[float, float]:

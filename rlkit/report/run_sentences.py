@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rlkit.report.run_curves import total
-
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -22,7 +20,7 @@ def sentences(run: Mapping[str, Any], rows: Rows) -> dict[str, str]:
         )
     return {
         "learning": _learning(run, rows),
-        "training": _training(rows),
+        "training": _training(run["funnel"], run["cost"]["rollouts"]["spent"]),
         "knowledge": _knowledge(run["calibration"]),
         "prompts": _prompts(run["prompts"]),
         "completions": _completions(run["completions"]),
@@ -58,18 +56,15 @@ def _measure(run: Mapping[str, Any], rows: Rows) -> tuple[str, tuple[float, floa
     )
 
 
-def _training(rows: Rows) -> str:
-    candidates, graded = total(rows, "funnel/candidates"), total(rows, "funnel/graded")
-    trained, spent = total(rows, "funnel/trained"), total(rows, "rollouts/spent")
-    useful = sum((row.get("effective_ratio") or 0) * (row.get("rollouts/trained") or 0) for row in rows)
-    ratio = sum((row.get("effective_ratio") or 0) * (row.get("funnel/trained") or 0) for row in rows)
+def _training(found: Mapping[str, float], spent: float) -> str:
+    candidates, graded, trained = found["candidates"], found["graded"], found["trained"]
     if not trained:
-        return f"{graded:,.0f} groups were rolled out, and none was trained on."
-    nothing = max(1 - useful / spent, 0.0) if spent else 0.0
+        return f"{_count(graded, 'group')} were rolled out, and none was trained on."
+    nothing = max(1 - found["useful_rollouts"] / spent, 0.0) if spent else 0.0
     return (
         f"Of {candidates:,.0f} candidates {graded:,.0f} groups were rolled out and {trained:,.0f} trained "
-        f"on; {ratio / trained:.0%} of these had rewards that differ. {nothing:.0%} of the rollouts taught "
-        "nothing."
+        f"on; {found['informative'] / trained:.0%} of these had rewards that differ. {nothing:.0%} of the "
+        "rollouts taught nothing."
     )
 
 
@@ -83,8 +78,8 @@ def _knowledge(found: Mapping[str, Any] | None) -> str:
     if not possible or explained <= 0:
         return f"On {groups} its predictions were no better than their mean."
     return (
-        f"Its predictions explain {explained:.0%} of how {groups} differ; the true probabilities would explain "
-        f"{possible:.0%}, so it knows {min(explained / possible, 1):.0%} of what an oracle knows."
+        f"Its predictions explain {explained:.0%} of how {groups} differ; the true probabilities would "
+        f"explain {possible:.0%}, so it knows {min(explained / possible, 1):.0%} of what an oracle knows."
     )
 
 
