@@ -14,6 +14,7 @@ from rlkit.curriculum.sources.shelf import Shelf
 from rlkit.curriculum.sources.source import Source
 from rlkit.prompts.pool import PromptPool
 from rlkit.settings.budget import Budget
+from rlkit.settings.keeping import KeepingConfig
 from rlkit.settings.safety import SafetyConfig
 from rlkit.types import Batch, Groups, Prediction
 
@@ -37,6 +38,7 @@ class Curriculum:
         signal: the reward function whose values the curriculum looks at; None for the weighted total.
         budget: the host ends the run when it is spent.
         safety: what the run does about faults.
+        keeping: which completions the run writes down.
         signal_range: the declared range, and what is done where the signal leaves it; None for no range.
     """
 
@@ -52,12 +54,13 @@ class Curriculum:
         signal: str | None = None,
         budget: Budget | None = None,
         safety: SafetyConfig | None = None,
+        keeping: KeepingConfig | None = None,
         signal_range: SignalRange | None = None,
     ):
         self.estimator, self.fill = estimator, fill
         self.sources = [Rounds()] if sources is None else list(sources)
         self.seed, self.name, self.signal, self.budget = seed, name, signal, budget
-        self.safety = safety or SafetyConfig()
+        self.safety, self.keeping = safety or SafetyConfig(), keeping or KeepingConfig()
         self.calibration = Calibration()
         self.step = 0
         self.rng = np.random.default_rng(seed)

@@ -13,9 +13,6 @@ from rlkit.record.parts import Parts, read_parts
 from rlkit.types import Batch
 
 GROUPS_PER_PART = 50_000
-POOL = Path("ledger") / "pool.parquet"
-"""In a run's folder: `category` and `prompt` (its beginning) of each prompt, in the pool's order, null where
-not known."""
 
 SCHEMA = pa.schema(
     [

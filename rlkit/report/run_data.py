@@ -22,9 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
-from rlkit.record.ledger import POOL
+from rlkit.record.pool_table import PoolTable, read_pool
 from rlkit.report.run_calibration import calibration
 from rlkit.report.run_completions import MOST_BYTES, completions
 from rlkit.report.run_cost import cost
@@ -59,7 +58,7 @@ def read_run(folder: Path, points: int = POINTS, completion_bytes: float = MOST_
     rows, config = read_metrics(folder), read_config(folder)
     groups = read_groups(folder)
     low, high = signal_range(groups, config)
-    pool = _read_pool(folder)
+    pool = read_pool(folder)
     run: dict[str, Any] = {
         "name": folder.resolve().name,
         "step": rows[-1]["step"] if rows else 0,
@@ -125,23 +124,10 @@ def _with_means(rows: Rows, groups: GroupTable) -> list[dict[str, Any]]:
     return more
 
 
-def _read_pool(folder: Path) -> dict[str, Any]:
-    """`category` and `prompt` of the pool's prompts by index, as far as the run wrote them down."""
-    path = folder / POOL
-    if not path.exists():
-        return {"category": {}, "prompt": {}, "size": None}
-    table = pq.read_table(path)
-    columns = {
-        name: {index: value for index, value in enumerate(table[name].to_pylist()) if value is not None}
-        for name in ("category", "prompt")
-    }
-    return {**columns, "size": len(table)}
-
-
-def _pool_size(pool: Mapping[str, Any], groups: GroupTable, rows: Rows) -> int | None:
+def _pool_size(pool: PoolTable, groups: GroupTable, rows: Rows) -> int | None:
     """Prompts in the pool: those written down, or what the share that was visited says."""
-    if pool["size"] is not None:
-        return pool["size"]
+    if pool.size is not None:
+        return pool.size
     if len(groups) == 0:
         return None
     step = int(groups.step_P[-1])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rlkit.record.pool_table import PoolTable
 from rlkit.report.run_groups import GroupTable
 
 SOLVED, HALF = 0.9, 0.5
@@ -18,12 +19,12 @@ EXCERPT = 160
 
 
 def prompts(
-    groups: GroupTable, low: float, high: float, pool: Mapping[str, Any], num_prompts: int | None
+    groups: GroupTable, low: float, high: float, pool: PoolTable, num_prompts: int | None
 ) -> dict[str, Any]:
     """The map, the tables and the categories.
 
     Args:
-        pool: `category` and `prompt` by pool index, as far as they are known.
+        pool: categories and texts, as far as they are known.
         num_prompts: in the pool; None where that is not known.
     """
     groups = groups.take(groups.count_P > 0)
@@ -76,7 +77,7 @@ def _map(visited: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return {**columns, "state": _state(visited)[shown].tolist(), "all": len(visited["index"])}
 
 
-def _tables(visited: Mapping[str, np.ndarray], pool: Mapping[str, Any]) -> dict[str, Any]:
+def _tables(visited: Mapping[str, np.ndarray], pool: PoolTable) -> dict[str, Any]:
     state = _state(visited)
     tables = {}
     for name in ("newly solved", "forgotten", "never solved"):
@@ -94,7 +95,7 @@ def _tables(visited: Mapping[str, np.ndarray], pool: Mapping[str, Any]) -> dict[
     return tables
 
 
-def _never_visited(visited: np.ndarray, pool: Mapping[str, Any], num_prompts: int | None) -> dict[str, Any]:
+def _never_visited(visited: np.ndarray, pool: PoolTable, num_prompts: int | None) -> dict[str, Any]:
     if num_prompts is None:
         return {"number": None, "rows": []}
     seen = np.zeros(max(num_prompts, int(visited.max(initial=-1)) + 1), dtype=bool)
@@ -106,25 +107,25 @@ def _never_visited(visited: np.ndarray, pool: Mapping[str, Any], num_prompts: in
     }
 
 
-def _named(index: int, pool: Mapping[str, Any]) -> dict[str, Any]:
+def _named(index: int, pool: PoolTable) -> dict[str, Any]:
     """What a table says of which prompt it is."""
-    text = pool["prompt"].get(index)
+    text = pool.prompts.get(index)
     return {
         "index": index,
         "prompt": text if text is None or len(text) <= EXCERPT else f"{text[:EXCERPT]}…",
-        "category": pool["category"].get(index),
+        "category": pool.categories.get(index),
     }
 
 
 def _categories(
     groups: GroupTable,
     visited: Mapping[str, np.ndarray],
-    pool: Mapping[str, Any],
+    pool: PoolTable,
     low: float,
     high: float,
 ) -> list[dict[str, Any]]:
     """One row a category of the data: how often it was taken, and the success of its first and last fifth."""
-    category_of: Mapping[int, str] = pool["category"]
+    category_of: Mapping[int, str] = pool.categories
     if not category_of:
         return []
     name_P = np.array([category_of.get(int(index), "?") for index in groups.index_P], dtype=object)
