@@ -6,6 +6,7 @@ from rlkit.cli.compare import compare
 from rlkit.cli.evaluate import evaluate
 from rlkit.cli.grade import grade
 from rlkit.cli.launch import launch
+from rlkit.cli.report import report
 from rlkit.cli.score import score
 from rlkit.cli.simulate import presets, simulate
 from rlkit.cli.tasks import tasks
@@ -23,6 +24,7 @@ app.command()(presets)
 app.command()(simulate)
 app.command()(compare)
 app.command("eval")(evaluate)
+app.command()(report)
 app.command()(tasks)
 app.command()(grade)
 app.command()(score)

@@ -15,6 +15,7 @@ from rlkit.curriculum.sources.source import Source
 from rlkit.prompts.pool import PromptPool
 from rlkit.settings.budget import Budget
 from rlkit.settings.config import CurriculumConfig
+from rlkit.settings.keeping import KeepingConfig
 from rlkit.settings.safety import SafetyConfig
 from rlkit.types import Batch, Groups, Prediction
 
@@ -38,6 +39,7 @@ class Curriculum:
         signal: the reward function whose values the curriculum looks at; None for the weighted total.
         budget: the host ends the run when it is spent.
         safety: what the run does about faults.
+        keeping: which completions the run writes down.
         signal_range: the declared range, and what is done where the signal leaves it; None for no range.
         preset: the settings and the truth that it was built from; None where it was put together by hand.
     """
@@ -54,13 +56,14 @@ class Curriculum:
         signal: str | None = None,
         budget: Budget | None = None,
         safety: SafetyConfig | None = None,
+        keeping: KeepingConfig | None = None,
         signal_range: SignalRange | None = None,
         preset: tuple[CurriculumConfig, Any] | None = None,
     ):
         self.estimator, self.fill = estimator, fill
         self.sources = [Rounds()] if sources is None else list(sources)
         self.seed, self.name, self.signal, self.budget = seed, name, signal, budget
-        self.safety = safety or SafetyConfig()
+        self.safety, self.keeping = safety or SafetyConfig(), keeping or KeepingConfig()
         self.calibration = Calibration()
         self.step = 0
         self.rng = np.random.default_rng(seed)

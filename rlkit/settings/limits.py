@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from rlkit.settings.budget import parse_budget
+from rlkit.settings.keeping import KEPT
 
 CHOICES = {
     "subset": ("hard", "medium", "easy", "random"),
     "fill": ("top_up", "shrink", "error"),
     "allocation": ("equal", "knapsack", "vip", "cures"),
     "value_backbone": ("policy", "linear", "text"),
+    "keep_completions": KEPT,
 }
 FEATURES = ("text", "answer", "columns")
 """What the value model may see of a row."""
@@ -48,6 +50,7 @@ ABOVE_ZERO = (
     "references",
     "selection_temperature",
     "reward_timeout",
+    "completions_mb",
 )
 NOT_NEGATIVE = (
     "warmup_filter_steps",

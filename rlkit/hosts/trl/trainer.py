@@ -23,7 +23,7 @@ from trl.trainer.utils import nanstd
 
 from rlkit.collect import collect
 from rlkit.curriculum.curriculum import Curriculum
-from rlkit.hosts.trl import card, console
+from rlkit.hosts.trl import card, console, said
 from rlkit.hosts.trl.budget_stop import BudgetStop
 from rlkit.hosts.trl.early import check_early, given_arguments
 from rlkit.hosts.trl.finished import Finished, RunFinishedError
@@ -162,7 +162,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         self.accelerator.wait_for_everyone()
         if checkpoint:
             self.checkpoints.load(Path(checkpoint))
-        self.record.open(self.pool, self.curriculum.step)
+        self.record.open(self.pool, self.curriculum.step, self.curriculum.keeping)
         try:
             with self.checkpoints.rotated_here(), self.preemption:
                 output = self.steering.train(super().train, checkpoint, **kwargs)
@@ -184,6 +184,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         self.record.ledger.step = self.state.global_step + 1
         batch = collect(self.curriculum, self.host, self._num_groups, self.record.ledger)
         self._log_collected(batch)
+        said.write(self, batch)
         self._lessons = self.host.judgements.lessons()
         held = self.host.held_rows(batch)
         with given_back(self, held) as rows:
