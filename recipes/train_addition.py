@@ -26,6 +26,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import GRPOConfig
 
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer, build_curriculum
+from rlkit.hosts.trl.page_server import PageServer
 from rlkit.record.checkpoint import AUTO, find_checkpoint
 from rlkit.record.ledger import StepLog
 from rlkit.settings.arguments import parse_arguments
@@ -95,6 +96,7 @@ def main() -> None:
         args=training,
         train_dataset=Dataset.from_list(pool),
         processing_class=tokenizer,
+        callbacks=[PageServer()] if settings.live else None,
         curriculum=build_curriculum(
             settings,
             truth=lambda index_N: exact_success(model, tokenizer, [pool[index] for index in index_N]),

@@ -6,6 +6,7 @@ from rlkit.cli.compare import compare
 from rlkit.cli.evaluate import evaluate
 from rlkit.cli.grade import grade
 from rlkit.cli.launch import launch
+from rlkit.cli.live import live
 from rlkit.cli.report import report
 from rlkit.cli.score import score
 from rlkit.cli.simulate import presets, simulate
@@ -28,6 +29,7 @@ app.command()(report)
 app.command()(tasks)
 app.command()(grade)
 app.command()(score)
+app.command()(live)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(launch)
 
 

@@ -1,9 +1,13 @@
 """Whether a run can do what a command says: the same check before it is sent and when the run takes it."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 from rlkit.curriculum.changes import check_changes
+from rlkit.live.command import Command
+from rlkit.live.files import read_status
+from rlkit.record.manifest import checkpoints, is_committed, step_of
 from rlkit.settings.config import CurriculumConfig
 
 WEIGHT = "reward_weight."
@@ -11,6 +15,31 @@ WEIGHT = "reward_weight."
 BOUNDS = {"learning_rate": (1e-12, 1.0), "temperature": (0.01, 100.0)}
 """Least and greatest values of the trainer's own settings: beyond them numbers overflow."""
 GREATEST_WEIGHT = 1e6
+
+
+def check_command(folder: Path, command: Command) -> None:
+    """Whether it makes sense to ask the run for this.
+
+    Raises:
+        ValueError: the run takes no commands, or it would refuse this one: why, in words.
+    """
+    status = read_status(folder)
+    if status is None:
+        raise ValueError(f"the run in {folder} takes no commands: start it with --live true")
+    if not status["alive"]:
+        raise ValueError("the run is over: go on with it (--resume auto), then ask again")
+    if command.name == "set":
+        check_settings(command.value, status)
+    elif command.name == "load" and command.value not in saved_steps(folder):
+        known = ", ".join(map(str, saved_steps(folder))) or "none yet"
+        raise ValueError(f"load ({command.value}): there is no such checkpoint; there are: {known}")
+    elif command.name == "evaluate" and not status["can_evaluate"]:
+        raise ValueError("the run has nothing to evaluate on (eval_dataset, or benchmarks)")
+
+
+def saved_steps(folder: Path) -> list[int]:
+    """The steps of the run's checkpoints that can be loaded."""
+    return [step_of(path) for path in checkpoints(folder) if is_committed(path)]
 
 
 def check_settings(new: dict[str, Any], status: dict[str, Any]) -> None:

@@ -280,7 +280,7 @@ class Steering(TrainerCallback):
         paused_by, self._paused_by = self._paused_by, None
         trainer.record.flush()
         trainer.checkpoints.load(back.checkpoint, goes_back=True)
-        trainer.record.open(trainer.pool, trainer.curriculum.step)
+        trainer.record.open(trainer.pool, trainer.curriculum.step, trainer.curriculum.keeping)
         trainer._metrics["train"].clear()
         trainer._last_loaded_step = -1  # vLLM's engine has the weights of the branch that was left
         step = back.command.value + 1
