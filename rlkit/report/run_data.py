@@ -136,17 +136,29 @@ def _pool_size(pool: PoolTable, groups: GroupTable, rows: Rows) -> int | None:
 
 
 def _marks(folder: Path, rows: Rows) -> list[dict[str, Any]]:
-    """What changed the run: commands that took effect, and notes."""
+    """What changed the run: commands that took effect, a mark for each setting, and notes."""
     events = [event for event in read_lines(folder / EVENTS) if event.get("state", "done") == "done"]
-    steps = [(int(event.get("step") or 0), 0.0) for event in events]
+    changes = [change for event in events for change in _changes(event)]
+    steps = [(int(change.get("step") or 0), 0.0) for change in changes]
     places = evaluation_curve(steps, rows)
     return [
         {
-            **{name: event.get(name) for name in ("uuid", "time", "command", "name", "old", "new", "who")},
+            **{name: change.get(name) for name in ("uuid", "time", "command", "name", "old", "new", "who")},
             **{axis: places[axis][number] for axis in ("steps", "rollouts", "tokens", "seconds")},
         }
-        for number, event in enumerate(events)
+        for number, change in enumerate(changes)
     ]
+
+
+def _changes(event: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a line of events.jsonl changed: each setting of `set` by itself, of the others what they were
+    given."""
+    if event["name"] == "set":
+        return [
+            {**event, "command": "set", "name": name, "old": event["old"][name], "new": new}
+            for name, new in event["new"].items()
+        ]
+    return [{**event, "command": event["name"], "name": None, "old": None}]
 
 
 def _notes(groups: GroupTable, rows: Rows, points: int) -> list[str]:
