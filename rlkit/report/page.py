@@ -24,6 +24,7 @@ SCRIPTS = (
     "curves.js",
     "chart.js",
     "table.js",
+    "glance.js",
     "sections/learning.js",
     "sections/training.js",
     "sections/knowledge.js",

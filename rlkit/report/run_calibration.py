@@ -33,6 +33,7 @@ def calibration(groups: GroupTable, low: float, high: float) -> dict[str, Any] |
     return {
         "bins": _bins(groups, low, high),
         "groups": len(groups),
+        "whole": _explained(groups),
         "last": {"groups": len(last), **_explained(last)},
         "windows": _windows(groups),
     }

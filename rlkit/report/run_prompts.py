@@ -63,8 +63,9 @@ def _state(visited: Mapping[str, np.ndarray]) -> np.ndarray:
     """What became of each prompt, in a word."""
     now, best = visited["now"], visited["best_group"]
     state = np.full(len(now), "learning", dtype=object)
+    state[visited["visits"] == 1] = "seen once"
     state[visited["best"] < HALF] = "never solved"
-    state[now >= SOLVED] = "solved"
+    state[(now >= SOLVED) & (visited["visits"] > 1)] = "solved"
     state[(now >= SOLVED) & (visited["first"] < HALF)] = "newly solved"
     state[(best >= SOLVED) & (now <= HALF)] = "forgotten"
     return state

@@ -71,15 +71,17 @@ def _training(found: Mapping[str, float], spent: float) -> str:
 def _knowledge(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return "This curriculum predicts nothing: it does not tell prompts apart before they are rolled out."
-    explained, possible = found["last"]["explained"], found["last"]["possible"]
+    explained, possible = found["whole"]["explained"], found["whole"]["possible"]
     if explained is None:
         return "All groups had the same success, so that there was nothing to predict."
-    groups = f"the last {found['last']['groups']} groups"
     if not possible or explained <= 0:
-        return f"On {groups} its predictions were no better than their mean."
+        return "Over the run its predictions were no better than the mean of all groups."
+    late = found["last"]["explained"]
+    of_late = "nothing" if late is None or late <= 0 else f"{late:.0%}"
     return (
-        f"Its predictions explain {explained:.0%} of how {groups} differ; the true probabilities would "
-        f"explain {possible:.0%}, so it knows {min(explained / possible, 1):.0%} of what an oracle knows."
+        f"Its predictions explain {explained:.0%} of how groups differ in success; the true probabilities "
+        f"would explain {possible:.0%}, so it knows {min(explained / possible, 1):.0%} of what an oracle "
+        f"knows. Of the last {found['last']['groups']} groups they explain {of_late}."
     )
 
 

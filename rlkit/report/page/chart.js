@@ -38,6 +38,7 @@ class Chart {
 
   keys() {
     const shown = this.series.filter((one) => !one.thin);
+    if (shown.length === 1 && rlkitPage.data.runs.length === 1 && shown[0].name === rlkitPage.data.runs[0].name) return [];
     return shown.map((one) => h("span", { class: "key" }, swatch({ ...one, marker: one.hatch ? null : one.marker }), one.name));
   }
 
@@ -83,7 +84,7 @@ class Chart {
       legend: { show: false },
       scales: { x: { time: false, range: x.range }, y: { range: y.range ?? ((_, low, high) => around(low, high)) } },
       axes: [
-        { ...axis, label: x.label ?? AXIS_NAMES[rlkitPage.state.axis], labelSize: 18, size: 34, space: 64, values: (_, ticks) => ticks.map(x.tick ?? axisTick) },
+        { ...axis, label: x.label ?? AXIS_NAMES[rlkitPage.state.axis], labelSize: 16, size: 26, space: 64, values: (_, ticks) => ticks.map(x.tick ?? axisTick) },
         { ...axis, label: y.label, labelSize: 18, size: 52, values: (_, ticks) => ticks.map(y.tick ?? short) },
       ],
       series: [{}, ...this.drawnSeries().map((one) => this.line(one))],

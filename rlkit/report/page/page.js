@@ -20,15 +20,17 @@ rlkitPage.draw = () => {
 
 function drawHead() {
   const runs = rlkitPage.data.runs;
+  const several = runs.length > 1;
   document.title = `${runs.map((run) => run.name).join(", ")} · rlkit report`;
   const facts = (run) => [run.preset, `${number(run.step)} steps`, run.prompts.pool ? `${number(run.prompts.pool)} prompts` : null]
     .filter((fact) => fact).join(" · ");
   document.getElementById("head").replaceChildren(
     h("p", { class: "brand" }, "rlkit report"),
-    h("h1", {}, runs.length === 1 ? runs[0].name : `${runs.length} runs, side by side`),
+    h("h1", {}, several ? `${runs.length} runs, side by side` : runs[0]?.name ?? "no run"),
     h("ul", { class: "runs" }, ...runs.map((run, place) =>
-      h("li", {}, runs.length > 1 ? swatch(look(place)) : null, runs.length > 1 ? h("b", {}, run.name) : null, facts(run)))),
-    h("ul", { class: "notes" }, ...runs.flatMap((run) => run.notes.map((note) => h("li", {}, runs.length > 1 ? `${run.name}: ${note}` : note)))));
+      h("li", {}, several ? swatch(look(place)) : null, several ? h("b", {}, run.name) : null, facts(run)))),
+    several ? glanceTable(runs) : glanceTiles(runs[0]),
+    h("ul", { class: "notes" }, ...runs.flatMap((run) => run.notes.map((note) => h("li", {}, several ? `${run.name}: ${note}` : note)))));
 }
 
 function drawBar() {

@@ -15,9 +15,15 @@ class SortedTable {
       h("table", {}, h("caption", {}, caption), h("thead", {}, h("tr", {}, ...this.headings)), this.body));
   }
 
+  // A column that no row has anything in is left out.
   set(rows) {
     this.rows = rows;
+    this.columns.forEach((column, place) => (this.headings[place].hidden = this.isEmpty(column)));
     this.draw();
+  }
+
+  isEmpty(column) {
+    return this.rows.length > 0 && this.rows.every((row) => row[column.name] === null || row[column.name] === undefined);
   }
 
   sort(column) {
@@ -33,8 +39,8 @@ class SortedTable {
     });
     const rows = this.order ? [...this.rows].sort((a, b) => compare(a, b, this.order)) : this.rows;
     this.body.replaceChildren(...rows.map((row) =>
-      h("tr", {}, ...this.columns.map((column) =>
-        h("td", { class: column.numeric ? "number" : null }, (column.text ?? ((each) => plain(each[column.name])))(row))))));
+      h("tr", {}, ...this.columns.filter((column) => !this.isEmpty(column)).map((column) =>
+        h("td", { class: column.numeric ? "number" : column.wide ? "text" : null }, (column.text ?? ((each) => plain(each[column.name])))(row))))));
   }
 }
 

@@ -2,7 +2,7 @@
 "use strict";
 
 rlkitPage.sections.push((() => {
-  const PROMPTS_AT_ONCE = 12;
+  const PROMPTS_AT_ONCE = 8;
   const picker = h("div", { class: "picker" });
   const list = h("div", { class: "said" });
   const count = h("p", { class: "count", "aria-live": "polite" });
@@ -40,8 +40,8 @@ rlkitPage.sections.push((() => {
     return { rows, groups: [...groups.values()].sort((a, b) => rank[order](b) - rank[order](a)) };
   }
 
-  function show(number_) {
-    shown = number_;
+  function show(most) {
+    shown = most;
     const { rows, groups } = found();
     count.textContent = `${number(rows.length)} completions of ${number(groups.length)} prompts`;
     list.replaceChildren(...groups.slice(0, shown).map(card));

@@ -7,10 +7,10 @@ rlkitPage.sections.push((() => {
     x: { label: "predicted mean", value: number, tick: short }, y: { label: "observed mean" },
   });
   const explained = new Chart("explained", "Explained variance of the groups' success", {
-    note: "Of predictions made before the rollouts, over the last 512 groups. 0 is no better than the mean; dashed, what the true probabilities would explain.",
+    note: "Of predictions made before the rollouts, over the last 512 groups. 0 is no better than the mean, and what lies far below is cut off; dotted, what the true probabilities would explain.",
     y: { range: (_, low, high) => [Math.max(Math.min(low, 0), -0.5) - 0.02, Math.max(high, 0.2) + 0.04], value: percent, tick: percent },
   });
-  const table = new SortedTable("Predictions at the end of the run", [
+  const table = new SortedTable("Predictions over the whole run; Brier score and rank correlation at its end", [
     { name: "run" },
     { name: "explained", label: "explained variance", numeric: true, text: (row) => percent(row.explained) },
     { name: "possible", label: "of the truth", title: "What the true probabilities would explain, estimated from the spread within groups", numeric: true, text: (row) => percent(row.possible) },
@@ -44,7 +44,8 @@ rlkitPage.sections.push((() => {
 
   function rows() {
     return predicting().map(([run]) => {
-      const { explained: value, possible: most, groups } = run.calibration.last;
+      const { explained: value, possible: most } = run.calibration.whole;
+      const { groups } = run.calibration;
       const last = (name) => (run.curves[`calibration/${name}`] ?? []).findLast((each) => each !== null);
       return {
         run: run.name, explained: value, possible: most, groups, brier: last("brier"), spearman: last("spearman"),

@@ -2,6 +2,7 @@
 "use strict";
 
 const STATES = {
+  "seen once": { color: "--idle", marker: "circle" },
   solved: { color: "--good", marker: "circle" },
   "newly solved": { color: "--run-1", marker: "triangle" },
   learning: { color: "--soft", marker: "ring" },
@@ -11,8 +12,11 @@ const STATES = {
 
 // Where a prompt's point lies beside its place, so that equal ones do not hide each other: of its index alone.
 function jitter(index, salt) {
-  const mixed = Math.sin((index + 1) * 12.9898 + salt * 78.233) * 43758.5453;
-  return 0.05 * (mixed - Math.floor(mixed) - 0.5);
+  const draw = (turn) => {
+    const mixed = Math.sin((index + 1) * 12.9898 + (salt + turn) * 78.233) * 43758.5453;
+    return mixed - Math.floor(mixed) - 0.5;
+  };
+  return 0.028 * (draw(0) + draw(2) + draw(4));
 }
 
 rlkitPage.sections.push((() => {
@@ -24,7 +28,7 @@ rlkitPage.sections.push((() => {
   const kinds = ["newly solved", "forgotten", "never solved", "never visited"];
   let kind = kinds[0];
   const tabs = h("div", { class: "tabs" });
-  const prompt = { name: "index", label: "prompt", text: (row) => (row.prompt ? `#${row.index} ${row.prompt}` : `#${row.index}`) };
+  const prompt = { name: "index", label: "prompt", wide: true, text: (row) => (row.prompt ? `#${row.index} ${row.prompt}` : `#${row.index}`) };
   const table = new SortedTable("", [
     prompt, { name: "category" },
     { name: "first", label: "at first", numeric: true, text: (row) => percent(row.first) },

@@ -39,7 +39,7 @@ rlkitPage.sections.push((() => {
   const bars = h("div", { class: "funnels" });
   const picker = h("div", { class: "picker" });
   const flow = new Chart("funnel", "What became of the candidates of a step", { stack: true, height: 300, y: { label: "groups a step", range: (_, low, high) => [0, (high || 1) * 1.04] } });
-  const ratio = new Chart("effective", "Effective ratio", { note: "Share of the trained groups whose rewards differ: only these have a gradient.", y: { range: [0, 1.03], tick: percent, value: percent } });
+  const ratio = new Chart("effective", "Effective ratio", { note: "Share of the trained groups whose rewards differ: only these have a gradient.", height: 300, y: { range: [0, 1.03], tick: percent, value: percent } });
 
   function funnel(run) {
     const counts = run.funnel;
