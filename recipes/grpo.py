@@ -30,6 +30,7 @@ from rlkit.curriculum.presets import resolve_config
 from rlkit.evaluate.benchmarks import data_files, find_benchmark
 from rlkit.evaluate.plan import Task, make_task
 from rlkit.hosts.trl.benchmarks import BenchmarkCallback
+from rlkit.hosts.trl.page_server import PageServer
 from rlkit.hosts.trl.saving import SavingError
 from rlkit.hosts.trl.watch import NothingGradedError
 from rlkit.prompts.files import read_rows, to_prompt_rows
@@ -126,6 +127,7 @@ def main() -> None:
         train_dataset=Dataset.from_list(pool),
         eval_dataset=Dataset.from_list(held_out) if held_out else None,
         peft_config=get_peft_config(model),
+        callbacks=[PageServer()] if settings.live else None,
         curriculum=settings,
         objectives=objectives,
     )

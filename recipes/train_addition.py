@@ -26,6 +26,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import GRPOConfig
 
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer, build_curriculum
+from rlkit.hosts.trl.page_server import PageServer
 from rlkit.record.checkpoint import AUTO, find_checkpoint
 from rlkit.record.ledger import StepLog
 from rlkit.settings.arguments import parse_arguments
@@ -57,6 +58,7 @@ class HeldOutAccuracy(TrainerCallback):
         self.measure, self.path, self.every = measure, path, every
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
+        self.state = state
         self.log = StepLog(self.path, state.global_step if state.global_step else -1)
         if state.global_step == 0:
             self.log.write({"step": 0, "accuracy": self.measure()})
@@ -64,6 +66,9 @@ class HeldOutAccuracy(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs) -> None:
         if state.global_step % self.every == 0 or control.should_training_stop:
             self.log.write({"step": state.global_step, "accuracy": self.measure()})
+
+    def evaluate_now(self) -> None:
+        self.log.write({"step": self.state.global_step, "accuracy": self.measure()})
 
 
 def main() -> None:
@@ -94,6 +99,7 @@ def main() -> None:
         args=training,
         train_dataset=Dataset.from_list(pool),
         processing_class=tokenizer,
+        callbacks=[PageServer()] if settings.live else None,
         curriculum=build_curriculum(
             settings,
             truth=lambda index_N: exact_success(model, tokenizer, [pool[index] for index in index_N]),

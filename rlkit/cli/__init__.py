@@ -6,7 +6,9 @@ from rlkit.cli.compare import compare
 from rlkit.cli.evaluate import evaluate
 from rlkit.cli.grade import grade
 from rlkit.cli.launch import launch
+from rlkit.cli.live import live
 from rlkit.cli.objectives import objectives
+from rlkit.cli.report import report
 from rlkit.cli.score import score
 from rlkit.cli.simulate import presets, simulate
 from rlkit.cli.tasks import tasks
@@ -25,9 +27,11 @@ app.command()(objectives)
 app.command()(simulate)
 app.command()(compare)
 app.command("eval")(evaluate)
+app.command()(report)
 app.command()(tasks)
 app.command()(grade)
 app.command()(score)
+app.command()(live)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(launch)
 
 

@@ -14,6 +14,8 @@ from rlkit.curriculum.sources.shelf import Shelf
 from rlkit.curriculum.sources.source import Source
 from rlkit.prompts.pool import PromptPool
 from rlkit.settings.budget import Budget
+from rlkit.settings.config import CurriculumConfig
+from rlkit.settings.keeping import KeepingConfig
 from rlkit.settings.safety import SafetyConfig
 from rlkit.types import Batch, Groups, Prediction
 
@@ -37,7 +39,9 @@ class Curriculum:
         signal: the reward function whose values the curriculum looks at; None for the weighted total.
         budget: the host ends the run when it is spent.
         safety: what the run does about faults.
+        keeping: which completions the run writes down.
         signal_range: the declared range, and what is done where the signal leaves it; None for no range.
+        preset: the settings and the truth that it was built from; None where it was put together by hand.
     """
 
     def __init__(
@@ -52,16 +56,19 @@ class Curriculum:
         signal: str | None = None,
         budget: Budget | None = None,
         safety: SafetyConfig | None = None,
+        keeping: KeepingConfig | None = None,
         signal_range: SignalRange | None = None,
+        preset: tuple[CurriculumConfig, Any] | None = None,
     ):
         self.estimator, self.fill = estimator, fill
         self.sources = [Rounds()] if sources is None else list(sources)
         self.seed, self.name, self.signal, self.budget = seed, name, signal, budget
-        self.safety = safety or SafetyConfig()
+        self.safety, self.keeping = safety or SafetyConfig(), keeping or KeepingConfig()
         self.calibration = Calibration()
         self.step = 0
         self.rng = np.random.default_rng(seed)
         self.signal_range = signal_range or SignalRange(UNCHECKED, False, name)
+        self.preset = preset
         self._preset_numbers = numbers or {}
         self._is_bound = False
 
@@ -85,7 +92,8 @@ class Curriculum:
                 f"the pool has {len(pool)} prompts, fewer than the {num_groups} of one batch "
                 "(generation_batch_size / num_generations); add prompts or make the batch smaller"
             )
-        self._is_bound, self.group_size, self.pool = True, group_size, pool
+        self._is_bound, self.pool, self.senses = True, pool, senses
+        self.num_groups, self.group_size = num_groups, group_size
         self.estimator.bind(pool, senses)
         pool.prepare()
         for source in self.sources:
@@ -123,7 +131,8 @@ class Curriculum:
             source.finish(batch)
         self.step += 1
 
-    def _numbers(self) -> dict[str, Any]:
+    def numbers(self) -> dict[str, Any]:
+        """The settings that are told apart on resume."""
         numbers = {**self._preset_numbers, "fill": self.fill}
         for source in self.sources:
             numbers |= source.numbers()
@@ -141,7 +150,7 @@ class Curriculum:
         """Everything that the next decision depends on."""
         return {
             "name": self.name,
-            "numbers": self._numbers(),
+            "numbers": self.numbers(),
             "step": self.step,
             "rng": self.rng.bit_generator.state,
             "pool": self.pool.state_dict(),
@@ -165,9 +174,9 @@ class Curriculum:
         """Restores what `state_dict` gave; raises as `check_state` does."""
         self.check_state(state, allow_changed_data)
         changed = [
-            f"{name} {old} -> {self._numbers()[name]}"
+            f"{name} {old} -> {self.numbers()[name]}"
             for name, old in state["numbers"].items()
-            if name in self._numbers() and old != self._numbers()[name]
+            if name in self.numbers() and old != self.numbers()[name]
         ]
         if changed:
             logger.warning("resuming with other numbers than the checkpoint's: %s", ", ".join(changed))

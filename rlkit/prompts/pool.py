@@ -166,7 +166,7 @@ class PromptPool:
 
     def _num_left(self, exclude: np.ndarray) -> int:
         """Prompts outside of `exclude` that may yet be found."""
-        return len(self) - len(exclude) - self.usable.num_bad
+        return len(self) - len(exclude) - self.usable.num_out
 
     def observe(self, index_P: np.ndarray, step: int) -> None:
         self.step = step

@@ -144,7 +144,7 @@ def check_processes(checkpoint: Path, saved: int, running: int) -> None:
 def check_output_dir(output_dir: str | Path, resume_from: str | Path | None = None) -> None:
     """Raises ValueError where the folder holds another run than the one whose checkpoint is resumed."""
     output_dir = Path(output_dir)
-    traces = ["metrics.jsonl", *(path.name for path in output_dir.glob("checkpoint-*"))]
+    traces = ["metrics.jsonl", "events.jsonl", *(path.name for path in output_dir.glob("checkpoint-*"))]
     found = [name for name in traces if (output_dir / name).exists()]
     its_own = resume_from is not None and Path(resume_from).resolve().parent == output_dir.resolve()
     if found and not its_own:

@@ -1,9 +1,4 @@
-"""The account of a run: every group in `ledger/` (Parquet), every optimizer step in `metrics.jsonl`.
-
-Ledger parts are written whole under a temporary name and renamed, at least at every checkpoint, so that a
-killed run leaves whole parts only; resuming drops what lies after the checkpoint, and the steps that follow
-write it again.
-"""
+"""The account of a run: every group in `ledger/` (Parquet), every optimizer step in `metrics.jsonl`."""
 
 import json
 import math
@@ -13,10 +8,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from rlkit.record.disk import put_in_place
+from rlkit.record.parts import Parts, read_parts
 from rlkit.types import Batch
 
 GROUPS_PER_PART = 50_000
@@ -61,8 +54,7 @@ class Ledger:
         self.generation, self.step = generation, 1
         self._rows: list[dict[str, Any]] = []
         self._num_rows = 0
-        folder.mkdir(parents=True, exist_ok=True)
-        self._truncate()
+        self._parts = Parts(folder, SCHEMA, generation)
 
     def write(self, batch: Batch) -> None:
         """Appends the generation's groups; they are on disk after the next `flush`."""
@@ -101,46 +93,13 @@ class Ledger:
         if not self._rows:
             return
         # Built only here, since a table of a few rows costs as much as one of thousands.
-        table = pa.concat_tables([pa.table(columns, schema=SCHEMA) for columns in self._rows])
-        first, last = table["generation"][0].as_py(), table["generation"][-1].as_py()
-        self._write_part(table, first, last)
+        self._parts.write(pa.concat_tables([pa.table(columns, schema=SCHEMA) for columns in self._rows]))
         self._rows, self._num_rows = [], 0
-
-    def _write_part(self, table: pa.Table, first: int, last: int) -> None:
-        part = self.folder / f"part-{first:08d}-{last:08d}.parquet"
-        temporary = part.with_suffix(".tmp")
-        pq.write_table(table, temporary)
-        put_in_place(temporary, part)
-
-    def _truncate(self) -> None:
-        for leftover in self.folder.glob("*.tmp"):
-            leftover.unlink()
-        for part in sorted(self.folder.glob("part-*.parquet")):
-            first, last = _generations_of(part)
-            if last < self.generation:
-                continue
-            if first < self.generation:
-                table = pq.read_table(part)
-                kept = table.filter(pc.field("generation") < self.generation)
-                self._write_part(kept, first, self.generation - 1)
-            part.unlink()
-
-
-def _generations_of(part: Path) -> tuple[int, int]:
-    """The first and the last generation in a part, from its name."""
-    first, last = part.stem.split("-")[1:]
-    return int(first), int(last)
 
 
 def read_ledger(folder: Path) -> pa.Table:
     """All groups of a run, in order."""
-    parts, covered = [], -1
-    for part in sorted(folder.glob("part-*.parquet")):
-        first, last = _generations_of(part)
-        if first > covered:  # else a kill left it beside the part that it was cut to, which sorts before it
-            parts.append(pq.read_table(part))
-            covered = last
-    return pa.concat_tables(parts) if parts else SCHEMA.empty_table()
+    return read_parts(folder, SCHEMA)
 
 
 class StepLog:

@@ -96,12 +96,17 @@ def step_of(checkpoint: Path) -> int:
     return int(checkpoint.name.split("-")[1])
 
 
-def abandon_after(checkpoint: Path) -> None:
-    """Checkpoints of later steps no longer count: the run goes back behind them, and so does its ledger."""
-    for later in checkpoints(checkpoint.parent):
-        if step_of(later) > step_of(checkpoint) and is_committed(later):
-            put_in_place(later / MANIFEST, later / ABANDONED)
-            logger.warning("%s no longer counts: the run goes back to %s", later, checkpoint.name)
+def abandon_after(checkpoint: Path) -> bool:
+    """Checkpoints of later steps no longer count: the run goes back behind them, and so does its ledger.
+
+    Returns whether there were any.
+    """
+    later = [path for path in checkpoints(checkpoint.parent) if step_of(path) > step_of(checkpoint)]
+    abandoned = [path for path in later if is_committed(path)]
+    for path in abandoned:
+        put_in_place(path / MANIFEST, path / ABANDONED)
+        logger.warning("%s no longer counts: the run goes back to %s", path, checkpoint.name)
+    return bool(abandoned)
 
 
 def rotate(newest: Path, limit: int | None, best: str | None) -> None:

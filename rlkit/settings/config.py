@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from rlkit.settings.keeping import KeepingConfig
 from rlkit.settings.limits import CHOICES, check_choices, check_limits, check_together
 from rlkit.settings.safety import SafetyConfig
 
 
 @dataclass
-class CurriculumConfig(SafetyConfig):
+class CurriculumConfig(SafetyConfig, KeepingConfig):
     """Which prompts to roll out, and which groups to train on. A number left out is the preset's own."""
 
     curriculum: str = field(
@@ -241,9 +242,6 @@ class CurriculumConfig(SafetyConfig):
             "help": "What value_backbone=text sees of a row, joined by commas: text, answer (the form of the "
             "gold, which the policy never sees), columns (the others)."
         },
-    )
-    value_gold_column: str | None = field(
-        default=None, metadata={"help": "Column of the gold answers, for value_features (answer)."}
     )
     value_hidden: int | None = field(
         default=None,

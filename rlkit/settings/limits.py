@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from rlkit.settings.budget import parse_budget
+from rlkit.settings.keeping import KEPT
 
 CHOICES = {
     "subset": ("hard", "medium", "easy", "random"),
     "fill": ("top_up", "shrink", "error"),
     "allocation": ("equal", "knapsack", "vip", "cures"),
     "value_backbone": ("policy", "linear", "text"),
+    "keep_completions": KEPT,
 }
 FEATURES = ("text", "answer", "columns")
 """What the value model may see of a row."""
@@ -48,6 +50,7 @@ ABOVE_ZERO = (
     "references",
     "selection_temperature",
     "reward_timeout",
+    "completions_mb",
 )
 NOT_NEGATIVE = (
     "warmup_filter_steps",
@@ -62,10 +65,20 @@ NOT_NEGATIVE = (
     "group_cost",
     "fallback_steps",
 )
+AT_MOST = {
+    "max_rounds": 1000,
+    "value_steps": 1000,
+    "oversample": 100,
+    "references": 100,
+    "judgement_length": 4096,
+}
+"""What a step's time grows with: beyond these it would seem to hang."""
 
 
 def check_limits(config: Any) -> None:
     """Each number by itself."""
+    for name, most in AT_MOST.items():
+        _check(config, name, lambda value, most=most: value <= most, f"must be at most {most}")
     for name in AT_LEAST_ONE:
         _check(config, name, lambda value: value >= 1, "must be at least 1")
     for name in OF_THE_RANGE:

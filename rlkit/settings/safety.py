@@ -39,3 +39,9 @@ class SafetyConfig:
             "curriculum that begins anew."
         },
     )
+    live: bool = field(
+        default=False,
+        metadata={
+            "help": "Take commands while the run goes on, from its page and from scripts (docs/live.md)."
+        },
+    )

@@ -109,9 +109,18 @@ def test_each_number_reaches_the_part_it_is_of(name, field):
 
 def make_up(curriculum) -> str:
     """What a curriculum is made of, its own record of the settings left out."""
-    parts = {name: value for name, value in vars(curriculum).items() if name != "_preset_numbers"}
+    parts = {
+        name: value
+        for name, value in vars(curriculum).items()
+        if name not in ("_preset_numbers", "preset", "safety")
+    }
     sources = [vars(source) for source in curriculum.sources]
-    memories = [vars(source[name]) for source in sources for name in ("fallback", "bank") if name in source]
+    memories = [
+        vars(source[name])
+        for source in sources
+        for name in ("fallback", "bank", "exploration")
+        if name in source
+    ]
     estimator = getattr(curriculum.estimator, "__dict__", {})
     shelf = getattr(curriculum.shelf, "__dict__", {})
     value_model = getattr(estimator.get("value_model"), "__dict__", estimator)

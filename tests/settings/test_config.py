@@ -5,6 +5,7 @@ from dataclasses import asdict, fields
 import pytest
 
 from rlkit.settings.config import CurriculumConfig
+from rlkit.settings.keeping import KeepingConfig
 from rlkit.settings.limits import CHOICES
 from rlkit.settings.safety import SafetyConfig
 
@@ -84,7 +85,8 @@ def test_resolve_fills_in_only_what_was_left_out():
 
 def test_numbers_are_what_was_set():
     set_by_hand = {"curriculum": "odf", "signal_min": 0.0, "allow_changed_data": False, "band_low": 0.1}
-    set_by_hand |= asdict(SafetyConfig())
+    defaults = asdict(SafetyConfig()) | asdict(KeepingConfig())
+    set_by_hand |= {name: value for name, value in defaults.items() if value is not None}
     assert CurriculumConfig("odf", band_low=0.1).numbers() == set_by_hand
 
 

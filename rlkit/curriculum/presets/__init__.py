@@ -77,7 +77,9 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
         signal=config.curriculum_signal,
         budget=None if config.budget is None else parse_budget(config.budget),
         safety=config,
+        keeping=config,
         signal_range=SignalRange(
             scale_of(config), preset.ranged, config.curriculum, config.curriculum_signal
         ),
+        preset=(config, truth),
     )

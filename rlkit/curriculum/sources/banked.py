@@ -88,7 +88,7 @@ class Banked(Rounds):
     def draw(self, num: int, wanted: int, exclude: np.ndarray) -> np.ndarray:
         if self._is_first:
             return super().draw(num, wanted, exclude)
-        recalled = self.bank.recall(wanted, exclude)
+        recalled = self.bank.recall(wanted, np.concatenate([exclude, self.owner.pool.usable.aside]))
         rest = self.owner.pool.draw(wanted - len(recalled), np.concatenate([exclude, recalled]))
         return np.concatenate([recalled, rest])
 

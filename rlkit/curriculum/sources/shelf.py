@@ -52,6 +52,10 @@ class Shelf:
         fresh = np.flatnonzero(age_K <= self.max_age)
         self.groups = both.take(fresh[-self.capacity :])
 
+    def drop(self, index_K: np.ndarray) -> None:
+        """Gives up the groups of these prompts."""
+        self.groups = self.groups.take(np.flatnonzero(~np.isin(self.index, index_K)))
+
     def metrics(self) -> dict[str, float]:
         age_K = self.groups.age_PG.max(axis=1, initial=0)
         return {

@@ -81,6 +81,10 @@ class BenchmarkCallback(TrainerCallback):
         if state.global_step % self.every_steps == 0 or control.should_training_stop:
             self._evaluate(control)
 
+    def evaluate_now(self) -> None:
+        """Called by a command of the live page, between two steps."""
+        self._evaluate(self.trainer.control)
+
     def _plan(self, task: Task, settings: Settings) -> Plan:
         """The chunks are small enough that every process has one."""
         plan = make_plan(task, self.engine.tokenizer, settings)

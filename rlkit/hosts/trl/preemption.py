@@ -45,13 +45,14 @@ class Preemption(TrainerCallback):
             signal.raise_signal(signal.SIGTERM)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self._anywhere():
+        if self.is_asked():
             self.stopped = True
             control.should_training_stop = True
             control.should_save = True
             control.should_evaluate = False  # there is no time for it
 
-    def _anywhere(self) -> bool:
+    def is_asked(self) -> bool:
+        """Whether any process got the signal; all must call it at once."""
         signaled = self._signaled is not None
         if self.accelerator.num_processes == 1:
             return signaled

@@ -217,9 +217,21 @@ class TRLHost:
             self._completions[self._num_rows] = completion
             self._rewards.append(torch.tensor([completion.rewards], device=self.accelerator.device))
             self._num_rows += 1
+        return rows + self.fresh_rows(groups, position)
+
+    def fresh_rows(self, groups: Groups, position: int) -> list[int]:
+        """The rows of the completions of a group that were made in this step, in the group's order."""
+        rows = self._rows_of[int(groups.index_P[position])]
         # The last ones: a reference may have been rolled out before to be looked at.
-        num_fresh = int((age_G == 0).sum())
-        return rows + self._rows_of[index][len(self._rows_of[index]) - num_fresh :]
+        return rows[len(rows) - int((groups.age_PG[position] == 0).sum()) :]
+
+    def made_here(self, rows: list[int]) -> dict[int, Completion]:
+        """Those of these rows' completions that this process made."""
+        return {row: self._completions[row] for row in rows if row in self._completions}
+
+    def rewards_of(self, rows: list[int]) -> list[list[float]]:
+        """Each row's rewards, one a function."""
+        return torch.cat(self._rewards).cpu()[rows].tolist()
 
     def _everywhere(self, rows: list[int]) -> dict[int, Completion]:
         """These rows' completions, of which each process made some, on every process."""

@@ -89,6 +89,7 @@ class Checkpoints:
                 "guards": trainer.watch.state_dict(),
                 "kept": trainer.host.kept.state_dict(),
                 "objectives": trainer.objectives.state_dict(),
+                "steering": trainer.steering.state_dict(),
             }
             save_state(checkpoint, "curriculum", state)
         cycle = trainer.args.steps_per_generation * trainer.num_iterations
@@ -100,13 +101,18 @@ class Checkpoints:
         }
         save_state(checkpoint, f"process-{trainer.accelerator.process_index}", state)
 
-    def load(self, checkpoint: Path) -> None:
-        """Restores all that `save` wrote beside transformers' files; later checkpoints no longer count."""
+    def load(self, checkpoint: Path, goes_back: bool = False) -> None:
+        """Restores all that `save` wrote beside transformers' files; later checkpoints no longer count.
+
+        Args:
+            goes_back: the run leaves what it did since; else that shows by a later checkpoint.
+        """
         trainer = self.trainer
         if is_foreign(checkpoint) and trainer.curriculum.safety.fresh_curriculum:
             trainer.record.totals["step"] = step_of(checkpoint)
             return
         state = load_state(checkpoint, "curriculum")
+        trainer.steering.load_state_dict(state.get("steering"))
         trainer.curriculum.load_state_dict(state["curriculum"], trainer.allow_changed_data)
         trainer.record.load_state_dict(state["record"])
         trainer.watch.load_state_dict(state["guards"])
@@ -117,5 +123,6 @@ class Checkpoints:
         trainer._step, trainer._buffered_inputs = local["step"], local["buffered_inputs"]
         own = checkpoint.resolve().parent == Path(trainer.args.output_dir).resolve()
         trainer.accelerator.wait_for_everyone()  # all processes have found the checkpoint to go on from
-        if own and trainer.accelerator.is_main_process:
-            abandon_after(checkpoint)
+        if own and trainer.accelerator.is_main_process and (abandon_after(checkpoint) or goes_back):
+            trainer.steering.leave_branch(step_of(checkpoint))
+        self._newest = checkpoint if own else None

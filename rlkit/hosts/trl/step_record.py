@@ -10,8 +10,11 @@ from transformers import TrainerCallback
 from rlkit.collect import NoLedger
 from rlkit.prompts.pool import PromptPool
 from rlkit.record.account import Account
+from rlkit.record.completions import CompletionLog
 from rlkit.record.funnel import funnel, weights
 from rlkit.record.ledger import Ledger, StepLog
+from rlkit.record.pool_table import write_pool
+from rlkit.settings.keeping import KeepingConfig
 from rlkit.types import Batch
 
 TOTALS = ("rollouts/spent", "rollouts/trained", "tokens/generated")
@@ -33,6 +36,7 @@ class StepRecord(TrainerCallback):
         self.output_dir, self.is_main_process = output_dir, is_main_process
         self.totals: dict[str, float] = defaultdict(float)
         self.ledger: Ledger | NoLedger = NoLedger()
+        self.completions: CompletionLog | None = None
         self._log: StepLog | None = None
         self._step = Account()
         self._since_log = Account()
@@ -49,10 +53,12 @@ class StepRecord(TrainerCallback):
         """What goes to `report_to` beside TRL's metrics: the generations since the last log."""
         return {f"{PREFIX}{name}": float(value) for name, value in self._since_log.row.items()}
 
-    def open(self, pool: PromptPool, generation: int) -> None:
+    def open(self, pool: PromptPool, generation: int, keeping: KeepingConfig) -> None:
         """Opens the files; what a resumed run wrote after its checkpoint is dropped."""
         if self.is_main_process:
             self.ledger = Ledger(self.output_dir / "ledger", pool.key_N, generation)
+            self.completions = CompletionLog(self.output_dir, keeping.completions_mb * 1e6, generation)
+            write_pool(self.output_dir, pool, with_prompts=keeping.keep_completions != "none")
             self._log = StepLog(self.output_dir / "metrics.jsonl", int(self.totals["step"]))
 
     def collected(self, batch: Batch, judgement_tokens: int, more: dict[str, float]) -> None:
@@ -77,6 +83,7 @@ class StepRecord(TrainerCallback):
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._started = time.perf_counter()
+        self.note({"learning_rate": kwargs["lr_scheduler"].get_last_lr()[0]})
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         seconds = time.perf_counter() - self._started
@@ -112,6 +119,8 @@ class StepRecord(TrainerCallback):
     def flush(self) -> None:
         """Puts all groups and lines so far on the disk."""
         self.ledger.flush()
+        if self.completions is not None:
+            self.completions.flush()
         if self._log is not None:
             self._log.sync()
 

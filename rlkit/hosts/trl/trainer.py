@@ -23,7 +23,7 @@ from trl.trainer.utils import nanstd
 
 from rlkit.collect import collect
 from rlkit.curriculum.curriculum import Curriculum
-from rlkit.hosts.trl import card, console
+from rlkit.hosts.trl import card, console, said
 from rlkit.hosts.trl.budget_stop import BudgetStop
 from rlkit.hosts.trl.early import check_early, given_arguments
 from rlkit.hosts.trl.finished import Finished, RunFinishedError
@@ -47,6 +47,7 @@ from rlkit.hosts.trl.setup import (
     signal_column,
     with_prompts,
 )
+from rlkit.hosts.trl.steering import Steering
 from rlkit.hosts.trl.step_record import StepRecord
 from rlkit.hosts.trl.watch import Watch
 from rlkit.objectives import ObjectivesLike, build_objectives
@@ -132,12 +133,12 @@ class CurriculumGRPOTrainer(GRPOTrainer):
             self.rollout_func = partial(self.retry, self.rollout_func)
         self.record = StepRecord(Path(str(self.args.output_dir)), self.accelerator.is_main_process)
         self.watch, self.preemption = Watch(self), Preemption(self.accelerator)
-        self.checkpoints = Checkpoints(self)
+        self.checkpoints, self.steering = Checkpoints(self), Steering(self)
         # First of all callbacks, so that what the others take is not counted as the step's.
-        self.callback_handler.callbacks[:0] = [self.objectives, self.watch, self.record, Finished(self)]
+        first: list[Any] = [self.steering, self.objectives, self.watch, self.record, Finished(self)]
         if self.curriculum.budget is not None:
-            stop = BudgetStop(self.record, self.curriculum.budget, self.accelerator.num_processes)
-            self.callback_handler.callbacks.insert(4, stop)
+            first.append(BudgetStop(self.record, self.curriculum.budget, self.accelerator.num_processes))
+        self.callback_handler.callbacks[:0] = first
         self.add_callback(self.preemption)
         console.attach(self)
 
@@ -165,10 +166,10 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         self.accelerator.wait_for_everyone()
         if checkpoint:
             self.checkpoints.load(Path(checkpoint))
-        self.record.open(self.pool, self.curriculum.step)
+        self.record.open(self.pool, self.curriculum.step, self.curriculum.keeping)
         try:
             with self.checkpoints.rotated_here(), self.preemption:
-                output = super().train(resume_from_checkpoint=checkpoint, **kwargs)
+                output = self.steering.train(super().train, checkpoint, **kwargs)
         except RunFinishedError:
             output = TrainOutput(self.state.global_step, 0.0, {})
         except BaseException:
@@ -188,6 +189,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         batch = collect(self.curriculum, self.host, self._num_groups, self.record.ledger)
         self._log_collected(batch)
         self.objectives.collected(batch)
+        said.write(self, batch)
         held = self.host.held_rows(batch)
         with given_back(self, held) as rows:
             output = super()._generate_and_score_completions(rows)

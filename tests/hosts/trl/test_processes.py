@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import transformers
 from packaging.version import Version
-from tiny_trl import ledger_rows
+from tiny_trl import completion_rows, ledger_rows
 
 pytestmark = pytest.mark.slow
 
@@ -106,6 +106,7 @@ def test_two_processes_choose_as_one(runs, name):
         assert first["weights"] == pytest.approx(one["weights"], rel=1e-4)
     if name != "odd-refill":
         assert timeless(ledger_rows(runs / "one" / name)) == timeless(ledger_rows(runs / "two" / name))
+        assert completion_rows(runs / "one" / name) == completion_rows(runs / "two" / name)
     assert first["weights"] == second["weights"]
 
 

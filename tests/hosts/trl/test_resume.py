@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_trl import (
+    completion_rows,
     even_start,
     ledger_rows,
     losses,
@@ -70,6 +71,7 @@ def assert_resumes_exactly(tmp_path, curriculum, checkpoint=3, stop=4, data=None
 def assert_same_run(one_folder, one, other_folder, other):
     assert losses(one) == losses(other) and len(losses(one)) == STEPS
     assert ledger_rows(one_folder) == ledger_rows(other_folder)
+    assert completion_rows(one_folder) == completion_rows(other_folder) != []
     generations = [row["generation"] for row in ledger_rows(other_folder)]
     assert sorted(set(generations)) == list(range(max(generations) + 1)), "no gap"
     assert [row["step"] for row in metrics(other_folder)] == list(range(1, STEPS + 1))

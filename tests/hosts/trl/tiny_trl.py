@@ -260,6 +260,13 @@ def ledger_rows(output_dir: Path) -> list[dict]:
     return table.drop_columns([name for name in table.column_names if "seconds" in name]).to_pylist()
 
 
+def completion_rows(output_dir: Path) -> list[dict]:
+    """The completions that a run kept."""
+    from rlkit.record.completions import read_completions
+
+    return read_completions(Path(output_dir)).to_pylist()
+
+
 def metrics(output_dir: Path) -> list[dict]:
     """The lines of `metrics.jsonl`."""
     return [json.loads(line) for line in (Path(output_dir) / "metrics.jsonl").read_text().splitlines()]
