@@ -17,14 +17,16 @@ from rlkit.types import Groups
 
 
 def looked(golds) -> Hashed:
-    return Answer("answer").look([{"answer": gold} for gold in golds])
+    return Answer("answer").look(np.arange(len(golds)), [{"answer": gold} for gold in golds])
 
 
 def test_a_nested_gold():
     rows = [{"prompt": f"p{row}", "reward_model": {"ground_truth": str(row)}} for row in range(5)]
     answer = Answer("reward_model.ground_truth")
-    answer.bind(make_pool(rows))
-    np.testing.assert_array_equal(answer.look(rows).bucket_E, looked([str(row) for row in range(5)]).bucket_E)
+    answer.bind(make_pool(rows), None)
+    np.testing.assert_array_equal(
+        answer.look(np.arange(5), rows).bucket_E, looked([str(row) for row in range(5)]).bucket_E
+    )
 
 
 def terms(features: Hashed, row: int) -> dict[int, float]:
@@ -135,9 +137,11 @@ def test_each_feature_teaches_what_only_it_shows(tmp_path):
 
 def test_columns_keep_names_and_sizes_and_leave_ids_out():
     columns = Columns("answer")
-    columns.bind(make_pool(rows_of()[0]))
+    columns.bind(make_pool(rows_of()[0]), None)
     assert (columns._named, columns._sized) == (["level"], ["tests"])
-    features = columns.look([{"level": "easy", "tests": [1, 2, 3]}, {"level": None, "tests": None}])
+    features = columns.look(
+        np.arange(2), [{"level": "easy", "tests": [1, 2, 3]}, {"level": None, "tests": None}]
+    )
     np.testing.assert_allclose(features.number_NK, [[np.log(4)], [0]], rtol=1e-6)
     assert len(terms(features, 0)) == len(terms(features, 1)) == 1 and terms(features, 0) != terms(
         features, 1

@@ -82,10 +82,11 @@ class HashedHead:
         """Reads a sample of the pool's rows, which are all that is used."""
         self._pool = pool
         num = min(SAMPLE, len(pool))
-        rows = pool.take(np.sort(np.random.default_rng(0).choice(len(pool), num, replace=False)))
+        index_N = np.sort(np.random.default_rng(0).choice(len(pool), num, replace=False))
+        rows = pool.take(index_N)
         for feature in self.features:
-            feature.bind(pool)
-        sample = [feature.look(rows) for feature in self.features]
+            feature.bind(pool, senses)
+        sample = [feature.look(index_N, rows) for feature in self.features]
         self._rarity_FW = [rarity(part) for part in sample]
         number_NK = np.concatenate([part.number_NK for part in sample], axis=1)
         self._center_K = number_NK.mean(axis=0)
@@ -96,7 +97,7 @@ class HashedHead:
     def look(self, index_N: np.ndarray) -> Hashed:
         rows = self._pool.take(index_N)
         parts = [
-            feature.look(rows).weighted(rarity_W)
+            feature.look(index_N, rows).weighted(rarity_W)
             for feature, rarity_W in zip(self.features, self._rarity_FW, strict=True)
         ]
         scales = [SCALE.get(type(feature), 1.0) for feature in self.features]

@@ -1,30 +1,15 @@
 """Features: what a head sees of a prompt before it is rolled out, one a file.
 
-Each gives hashed terms and plain numbers of rows (`hashed.py`), on NumPy alone, and asks no model.
+Each gives hashed terms and plain numbers of prompts (`hashed.py`) by the protocol of `feature.py`.
 """
-
-from typing import Any, Protocol
 
 from rlkit.curriculum.estimators.features.answer import Answer
 from rlkit.curriculum.estimators.features.columns import Columns
-from rlkit.curriculum.estimators.features.hashed import Hashed
+from rlkit.curriculum.estimators.features.feature import Feature
 from rlkit.curriculum.estimators.features.text import Text
-from rlkit.prompts.pool import PromptPool
+
+__all__ = ["Feature", "make_features"]
 from rlkit.settings.limits import FEATURES
-
-
-class Feature(Protocol):
-    """Something that can be seen of a row."""
-
-    def bind(self, pool: PromptPool) -> None:
-        """Called once, before `look`.
-
-        Raises:
-            ValueError: the pool lacks a column, or holds values that the feature cannot read.
-        """
-        ...
-
-    def look(self, rows: list[dict[str, Any]]) -> Hashed: ...
 
 
 def make_features(names: tuple[str, ...], gold_column: str | None = None) -> list[Feature]:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from rlkit.curriculum.estimators import Senses
+from rlkit.curriculum.estimators.features.feature import Feature
 from rlkit.curriculum.estimators.features.hashed import Hashed, grouped
 from rlkit.prompts.pool import PromptPool
 from rlkit.settings.columns import has_column, value_of
@@ -36,13 +38,13 @@ _SHAPE = np.arange(256)
 _SHAPE[list(b"012345678")] = ord("9")
 
 
-class Answer:
+class Answer(Feature):
     """The gold in `column`, which may be nested (`reward_model.ground_truth`)."""
 
     def __init__(self, column: str):
         self.column = column
 
-    def bind(self, pool: PromptPool) -> None:
+    def bind(self, pool: PromptPool, senses: Senses) -> None:
         """Raises ValueError where the column is missing or empty everywhere."""
         if not has_column(pool.take(np.zeros(1, dtype=np.int64))[0], self.column):
             raise ValueError(
@@ -57,7 +59,7 @@ class Answer:
                 "the column that holds the gold answers, or leave answer out of value_features"
             )
 
-    def look(self, rows: list[dict[str, Any]]) -> Hashed:
+    def look(self, index_N: np.ndarray, rows: list[dict[str, Any]]) -> Hashed:
         golds = [answer_text(value_of(row, self.column)) for row in rows]
         parts = [_of_chunk(golds[first : first + CHUNK]) for first in range(0, max(len(golds), 1), CHUNK)]
         return Hashed.concatenate(parts)
