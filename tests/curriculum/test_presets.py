@@ -86,7 +86,7 @@ OTHERWISE = {
     **dict.fromkeys(("value_steps", "value_buffer", "reference_steps"), 7),
     **dict.fromkeys(("references", "selection_temperature"), 0.2),
     **dict.fromkeys(("oversample", "prior", "target_start", "target_step", "target_slope"), 3.0),
-    **{"fill": "error", "subset": "easy", "value_backbone": "text", "band_high": 0.9},
+    **{"fill": "error", "subset": "easy", "band_high": 0.9},
     **{"judgement_weight": 0.3, "judgement_memory": 7, "judgement_length": 7},
     **{"value_learning_rate": 0.1, "bank_momentum": 0.6, "allocation": "cures"},
     **dict.fromkeys(("screen", "shelf_size", "max_age"), 3),
@@ -101,10 +101,10 @@ OTHERWISE = {
 )
 def test_each_number_reaches_the_part_it_is_of(name, field):
     # The head that has all of the value model's numbers.
-    backbone = {"value_backbone": "policy"} if field.startswith("value_") else {}
-    changed = build_curriculum(CurriculumConfig(name, **{**backbone, field: OTHERWISE[field]}))
-    plain = make_up(build_curriculum(CurriculumConfig(name, **backbone)))
-    assert make_up(changed) != plain == make_up(build_curriculum(CurriculumConfig(name, **backbone)))
+    head = {"value_features": "policy"} if field.startswith("value_") else {}
+    changed = build_curriculum(CurriculumConfig(name, **{**head, field: OTHERWISE[field]}))
+    plain = make_up(build_curriculum(CurriculumConfig(name, **head)))
+    assert make_up(changed) != plain == make_up(build_curriculum(CurriculumConfig(name, **head)))
 
 
 def make_up(curriculum) -> str:
@@ -140,17 +140,17 @@ def test_a_settings_object_or_a_name_make_the_same():
     assert by_name.name == by_config.name
 
 
-@pytest.mark.parametrize("backbone", ["text", "linear"])
-def test_a_number_that_the_backbone_does_not_have_is_told(caplog, backbone):
-    text = CurriculumConfig("pcl", value_backbone=backbone)
+@pytest.mark.parametrize("features", ["text", "last_state"])
+def test_a_number_that_the_head_does_not_have_is_told(caplog, features):
+    text = CurriculumConfig("pcl", value_features=features)
     with caplog.at_level(logging.WARNING, logger="rlkit"):
         build_curriculum(text)
         build_curriculum(resolve_config(text))
         build_curriculum(CurriculumConfig("pcl", value_hidden=8, value_steps=2))
     assert not caplog.messages
     with caplog.at_level(logging.WARNING, logger="rlkit"):
-        build_curriculum(CurriculumConfig("pcl", value_backbone=backbone, value_hidden=8, value_steps=2))
-    told = f"value_backbone={backbone!r} does not use value_hidden, value_steps; it is ignored"
+        build_curriculum(CurriculumConfig("pcl", value_features=features, value_hidden=8, value_steps=2))
+    told = f"value_features={features!r} does not use value_hidden, value_steps; it is ignored"
     assert caplog.messages == [told]
 
 

@@ -1,10 +1,10 @@
 """Scales of the features' terms that make what was seen most probable: the marginal likelihood on a grid.
 
-    y ~ Normal(0, v (sum_f s_f^2 phi_f phi_f' + N)),   2 log p = -log |K| - n log(y' K^-1 y) + constant
+    y ~ Normal(0, v K),   K = sum_f s_f^2 phi_f phi_f' + N,   2 log p = -log |K| - n log(y' K^-1 y) + constant
 
-with v, the size of the noise, at its best value. Each scale in turn is halved, kept or doubled, as long as that
-helps. Terms are folded into `FOLDED` buckets with random signs, which keeps their products (count sketch), so
-that half a thousand groups cost a tenth of a second a feature.
+with v, the size of the noise, at its best value, and a prior on each log scale. Each scale in turn goes up
+or down by `STEP` as long as that helps. Terms are folded into `FOLDED` buckets with random signs, which keeps
+their products (count sketch), so that half a thousand groups cost a tenth of a second a feature.
 """
 
 import numpy as np
@@ -17,6 +17,7 @@ STEP = 2**0.5
 SCALE_BOUNDS = (0.02, 3.0)
 PASSES = 3
 PRIOR, PRIOR_SD = 0.7, 0.25
+"""Of a scale, and of its logarithm: few groups say little of it."""
 
 
 def best_scales(terms: Hashed, y_P: np.ndarray, noise_P: np.ndarray, scale_F: np.ndarray) -> np.ndarray:
@@ -28,7 +29,9 @@ def best_scales(terms: Hashed, y_P: np.ndarray, noise_P: np.ndarray, scale_F: np
     log_F = np.log(scale_F.astype(float))
 
     def evidence(log_F: np.ndarray) -> float:
-        kernel_PP = np.diag(noise_P) + sum(np.exp(2 * log) * k for log, k in zip(log_F, kernels_FPP, strict=True))
+        kernel_PP = np.diag(noise_P) + sum(
+            np.exp(2 * log) * k for log, k in zip(log_F, kernels_FPP, strict=True)
+        )
         root_PP = np.linalg.cholesky(kernel_PP)
         whitened_P = np.linalg.solve(root_PP, y_P)
         fit = -2 * np.log(np.diag(root_PP)).sum() - len(y_P) * np.log(whitened_P @ whitened_P)

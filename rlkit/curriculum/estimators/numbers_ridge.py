@@ -8,20 +8,25 @@ A group loses half of its weight every so many groups: sums of x x' and x y, dis
 
     alpha_b <- gamma_b / |w_b|^2,   1 / beta <- (discounted squared error) / (n - sum of gamma)
 
-Several half-lives run side by side; the one that predicted the last rounds best speaks: the sum of the log
-densities of what came, each given all before, is the half-life's log evidence.
+Several half-lives run side by side, and are averaged by their probabilities: the sum of the log densities of
+what came lately, each given all before, is the half-life's log evidence. The variance of these predictions is
+the posterior's.
 """
 
 from typing import Any
 
 import numpy as np
 
-HALF_LIVES = (250.0, 1000.0, 8000.0)
+HALF_LIVES = (125.0, 1000.0, 8000.0)
 """Groups after which a group counts half."""
 MEMORY = 0.98
 """Weight of the earlier rounds, a round, in the evidence of the half-lives."""
+START_EVIDENCE = 1.5
+"""For a half-life over the next shorter one: a policy moves slowly until it shows otherwise."""
 PRECISION_BOUNDS = (1e-2, 1e6)
 START_NOISE = 0.1
+PRIOR = 10.0
+"""Precision of a block's weights before the evidence speaks."""
 
 
 class NumbersRidge:
@@ -33,7 +38,7 @@ class NumbersRidge:
         half_lives: in groups.
     """
 
-    def __init__(self, block_K: np.ndarray, prior: float = 1.0, half_lives: tuple[float, ...] = HALF_LIVES):
+    def __init__(self, block_K: np.ndarray, prior: float = PRIOR, half_lives: tuple[float, ...] = HALF_LIVES):
         self.half_lives = half_lives
         self._block_D = np.append(0, 1 + block_K)
         num, width = len(half_lives), len(self._block_D)
@@ -45,20 +50,22 @@ class NumbersRidge:
         self._noise_H = np.full(num, START_NOISE)
         self._weights_HD = np.zeros((num, width))
         self._spread_HDD = np.zeros((num, width, width))
-        self._evidence_H = np.zeros(num)
+        self._evidence_H = START_EVIDENCE * np.arange(num, dtype=float)
         for k in range(num):
             self._solve(k)
 
     @property
-    def best(self) -> int:
-        """Of the half-lives, by position."""
-        return int(np.argmax(self._evidence_H))
+    def share_H(self) -> np.ndarray:
+        """The posterior probability of each half-life, (H,)."""
+        weight_H = np.exp(self._evidence_H - self._evidence_H.max())
+        return weight_H / weight_H.sum()
 
-    def predict(self, x_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of the value of each x, (N,) each, without the noise."""
-        return self._predict(x_ND, self.best)
+    def predict(self, x_ND: np.ndarray) -> np.ndarray:
+        """(N,) the value of each x: the half-lives' mean."""
+        return x_ND @ (self.share_H @ self._weights_HD)
 
     def _predict(self, x_ND: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of each value by one half-life, without the noise."""
         spread_N = np.einsum("nd,nd->n", x_ND @ self._spread_HDD[k], x_ND)
         return x_ND @ self._weights_HD[k], np.maximum(spread_N, 0)
 

@@ -62,9 +62,8 @@ class TermsRidge:
 
     def predict(self, terms: Hashed) -> np.ndarray:
         """(N,) the value of each prompt."""
-        squared_F = self._scale_F**2
-        weight_E = terms.weight_E * squared_F[terms.bucket_E >> BITS] * self._weights_W[terms.bucket_E]
-        return terms.sums(weight_E).astype(float)
+        squared_E = self._scale_F[terms.bucket_E >> BITS] ** 2
+        return terms.sums(terms.weight_E * squared_E * self._weights_W[terms.bucket_E]).astype(float)
 
     def learn(self, terms: Hashed, target_P: np.ndarray, noise_P: np.ndarray) -> None:
         """Takes in a round's groups."""
@@ -92,16 +91,16 @@ class TermsRidge:
             num_groups, num_terms = num_groups - len(oldest), num_terms - len(oldest.terms.bucket_E)
 
     def _look_at_scales(self) -> None:
-        rounds, num = [], 0
-        while num < MOST_LOOKED_AT and len(rounds) < len(self._rounds):
-            rounds.append(self._rounds[-1 - len(rounds)])
-            num += len(rounds[-1])
-        terms = Hashed.concatenate([part.terms for part in rounds])
-        target_P, noise_P = (
-            np.concatenate([getattr(part, name) for part in rounds])[:MOST_LOOKED_AT]
-            for name in ("target_P", "noise_P")
-        )
-        terms = terms.take(np.arange(len(target_P)))
+        """The scales by the evidence of the latest groups."""
+        first, num = len(self._rounds), 0
+        while first > 0 and num < MOST_LOOKED_AT:
+            first -= 1
+            num += len(self._rounds[first])
+        rounds = self._rounds[first:]
+        latest = np.arange(max(num - MOST_LOOKED_AT, 0), num)
+        terms = Hashed.concatenate([part.terms for part in rounds]).take(latest)
+        target_P = np.concatenate([part.target_P for part in rounds])[latest]
+        noise_P = np.concatenate([part.noise_P for part in rounds])[latest]
         self._scale_F = best_scales(terms, target_P, noise_P, self._scale_F)
 
     def _solve(self, rounds: list[Round]) -> None:
