@@ -11,8 +11,8 @@ CHOICES = {
     "allocation": ("equal", "knapsack", "vip", "cures"),
     "value_backbone": ("policy", "linear", "text"),
 }
-FEATURES = ("text", "answer", "columns")
-"""What the value model may see of a row."""
+FEATURES = ("text", "answer", "columns", "states", "likelihood", "past")
+"""What the value model may see of a prompt."""
 OF_THE_RANGE = ("target", "band_low", "band_high")
 SHARES = (
     "variance_floor",
@@ -38,9 +38,11 @@ AT_LEAST_ONE = (
     "reference_steps",
     "judgement_length",
     "max_ungraded_steps",
+    "feature_age",
 )
 ABOVE_ZERO = (
     "value_learning_rate",
+    "value_layer",
     "subset_share",
     "prior",
     "category_temperature",
@@ -81,7 +83,8 @@ def check_limits(config: Any) -> None:
         config, "oversample", lambda value: value >= 1, "must be at least 1: a round is at least one batch"
     )
     _check(config, "target_start", lambda value: 0 <= value <= 100, "must lie in 0 to 100, easy to hard")
-    _check(config, "subset_share", lambda value: value <= 1, "must be above 0 and at most 1")
+    for name in ("subset_share", "value_layer"):
+        _check(config, name, lambda value: value <= 1, "must be above 0 and at most 1")
     _check(
         config,
         "screen",

@@ -19,6 +19,7 @@ from rlkit.curriculum.estimators.features import make_features
 from rlkit.curriculum.estimators.hashed_head import HashedHead
 from rlkit.curriculum.estimators.linear_head import LinearHead
 from rlkit.curriculum.estimators.positions import positions_among
+from rlkit.curriculum.scale import Scale
 from rlkit.prompts.pool import PromptPool
 from rlkit.types import Groups, Prediction
 
@@ -49,6 +50,8 @@ class ValueModel:
         backbone: "policy", the policy's last hidden state at the end of the prompt (one prefill a candidate),
             "linear", the same with a head in closed form, or "text", what the row says (no model).
         features, gold_column: of the text backbone: what it sees of a row (`features/`).
+        layer: of the policy, that the feature `states` looks at, as a share of its depth.
+        age: steps that what the policy shows of a prompt serves.
         hidden, learning_rate, steps, buffer: of the policy backbone's head (`MlpHead`); the others have none.
         signal_min, signal_max: the signal's range, mapped to 0..1 inside.
         seed: of the head's initial weights, or of which groups it learns from again.
@@ -64,6 +67,8 @@ class ValueModel:
         buffer: int = 16,
         features: str = "text",
         gold_column: str | None = None,
+        layer: float = 0.5,
+        age: int = 1,
         signal_min: float = 0.0,
         signal_max: float = 1.0,
         seed: int = 0,
@@ -72,7 +77,9 @@ class ValueModel:
         self.signal_min, self.signal_range = signal_min, signal_max - signal_min
         if backbone == "text":
             names = tuple(features.split(","))
-            self._head: Head = HashedHead(seed, make_features(names, gold_column))
+            self._head: Head = HashedHead(
+                seed, make_features(names, gold_column, layer, age, Scale(signal_min, signal_max))
+            )
         elif backbone == "linear":
             self._head = LinearHead(seed)
         else:

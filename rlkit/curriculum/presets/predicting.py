@@ -25,7 +25,10 @@ from rlkit.settings.config import CurriculumConfig
 
 
 def _value_model(config: CurriculumConfig) -> ValueModel:
-    numbers: dict[str, Any] = {name.removeprefix("value_"): getattr(config, name) for name in VALUE_MODEL}
+    numbers: dict[str, Any] = {
+        name.removeprefix("value_").replace("feature_age", "age"): getattr(config, name)
+        for name in VALUE_MODEL
+    }
     scale = scale_of(config)
     return ValueModel(
         gold_column=config.value_gold_column,
@@ -65,6 +68,8 @@ VALUE_MODEL = {
     "value_backbone": "policy",
     **POLICY_HEAD,
     "value_features": "text",
+    "value_layer": 0.5,
+    "feature_age": 1,
 }
 
 PREDICTING: dict[str, Preset] = {

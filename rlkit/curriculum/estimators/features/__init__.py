@@ -6,18 +6,40 @@ Each gives hashed terms and plain numbers of prompts (`hashed.py`) by the protoc
 from rlkit.curriculum.estimators.features.answer import Answer
 from rlkit.curriculum.estimators.features.columns import Columns
 from rlkit.curriculum.estimators.features.feature import Feature
+from rlkit.curriculum.estimators.features.likelihood import Likelihood
+from rlkit.curriculum.estimators.features.past import Past
+from rlkit.curriculum.estimators.features.readings import Readings
+from rlkit.curriculum.estimators.features.states import States
 from rlkit.curriculum.estimators.features.text import Text
 
 __all__ = ["Feature", "make_features"]
+from rlkit.curriculum.scale import Scale
 from rlkit.settings.limits import FEATURES
 
 
-def make_features(names: tuple[str, ...], gold_column: str | None = None) -> list[Feature]:
+def make_features(
+    names: tuple[str, ...],
+    gold_column: str | None = None,
+    layer: float = 0.5,
+    age: int = 1,
+    scale: Scale | None = None,
+) -> list[Feature]:
     """The features of these names, in that of `rlkit.settings.limits.FEATURES`.
 
     Args:
-        gold_column: of `answer`; None for "answer".
+        gold_column: of `answer` and `likelihood`; None for "answer".
+        layer: of `states`, as a share of the depth.
+        age: steps that what the policy shows of a prompt serves.
+        scale: the signal's range, for `past`.
     """
     gold = gold_column or "answer"
-    made = {"text": Text(), "answer": Answer(gold), "columns": Columns(gold)}
+    readings = Readings(layer if "states" in names else None, gold if "likelihood" in names else None, age)
+    made: dict[str, Feature] = {
+        "text": Text(),
+        "answer": Answer(gold),
+        "columns": Columns(gold),
+        "states": States(readings),
+        "likelihood": Likelihood(readings),
+        "past": Past(scale),
+    }
     return [made[name] for name in FEATURES if name in names]
