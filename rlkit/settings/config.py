@@ -39,14 +39,16 @@ class CurriculumConfig(SafetyConfig):
         default=None,
         metadata={
             "help": "Least mean signal of a kept group (odf), and where hard prompts end (pools), as a share "
-            "of the signal's range."
+            "of the signal's range; perplexity_band: the quantile of perplexity below which prompts are "
+            "passed over (0.1: ours)."
         },
     )
     band_high: float | None = field(
         default=None,
         metadata={
             "help": "Greatest mean signal of a kept group (odf) or a normal prompt (pools), as a share of "
-            "the signal's range."
+            "the signal's range; perplexity_band: the quantile above which prompts are passed over (0.9: "
+            "ours)."
         },
     )
     max_rounds: int | None = field(
@@ -239,6 +241,20 @@ class CurriculumConfig(SafetyConfig):
     )
     value_gold_column: str | None = field(
         default=None, metadata={"help": "Column of the gold answers, for value_features (answer)."}
+    )
+    value_layer: float | None = field(
+        default=None,
+        metadata={
+            "help": "Layer of the policy that value_features=states looks at, as a share of its depth: above "
+            "0, to 1 for the last (0.5: LOG.md)."
+        },
+    )
+    feature_age: int | None = field(
+        default=None,
+        metadata={
+            "help": "Steps that what the policy shows of a prompt (states, likelihood) serves before it is "
+            "read again (1: at each step anew)."
+        },
     )
     value_hidden: int | None = field(
         default=None,

@@ -10,8 +10,8 @@ CHOICES = {
     "fill": ("top_up", "shrink", "error"),
     "allocation": ("equal", "knapsack", "vip", "cures"),
 }
-FEATURES = ("text", "answer", "columns", "last_state")
-"""What the value model may see of a row."""
+FEATURES = ("text", "answer", "columns", "last_state", "states", "likelihood", "past")
+"""What the value model may see of a prompt."""
 POLICY = "policy"
 """In the place of features: PCL's own head on the policy's last hidden state."""
 BACKBONES = {"policy": "policy", "linear": "last_state", "text": "text"}
@@ -41,9 +41,11 @@ AT_LEAST_ONE = (
     "reference_steps",
     "judgement_length",
     "max_ungraded_steps",
+    "feature_age",
 )
 ABOVE_ZERO = (
     "value_learning_rate",
+    "value_layer",
     "subset_share",
     "prior",
     "category_temperature",
@@ -84,7 +86,8 @@ def check_limits(config: Any) -> None:
         config, "oversample", lambda value: value >= 1, "must be at least 1: a round is at least one batch"
     )
     _check(config, "target_start", lambda value: 0 <= value <= 100, "must lie in 0 to 100, easy to hard")
-    _check(config, "subset_share", lambda value: value <= 1, "must be above 0 and at most 1")
+    for name in ("subset_share", "value_layer"):
+        _check(config, name, lambda value: value <= 1, "must be above 0 and at most 1")
     _check(
         config,
         "screen",

@@ -91,7 +91,7 @@ OTHERWISE = {
     **{"value_learning_rate": 0.1, "bank_momentum": 0.6, "allocation": "cures"},
     **dict.fromkeys(("screen", "shelf_size", "max_age"), 3),
     **{"headroom": 3.0, "explore_share": 0.3, "repeat_gap": 7, "group_cost": 3.0},
-    **{"value_features": "text,answer"},
+    **{"value_features": "text,answer", "value_layer": 0.25, "feature_age": 7},
 }
 """A value of each number that no preset has by itself."""
 
@@ -100,8 +100,9 @@ OTHERWISE = {
     ("name", "field"), [(name, field) for name in PRESETS for field in PRESETS[name].numbers]
 )
 def test_each_number_reaches_the_part_it_is_of(name, field):
-    # The head that has all of the value model's numbers.
-    head = {"value_features": "policy"} if field.startswith("value_") else {}
+    # The head that has the number: PCL's, or the one that looks at states.
+    of_states = field in ("value_layer", "feature_age")
+    head = {"value_features": "states" if of_states else "policy"} if "value_" in field or of_states else {}
     changed = build_curriculum(CurriculumConfig(name, **{**head, field: OTHERWISE[field]}))
     plain = make_up(build_curriculum(CurriculumConfig(name, **head)))
     assert make_up(changed) != plain == make_up(build_curriculum(CurriculumConfig(name, **head)))
@@ -116,9 +117,9 @@ def make_up(curriculum) -> str:
     shelf = getattr(curriculum.shelf, "__dict__", {})
     value_model = getattr(estimator.get("value_model"), "__dict__", estimator)
     head = getattr(value_model.get("_head"), "__dict__", {})
-    return re.sub(
-        r"0x[0-9A-Fa-f]+", "", repr((parts, estimator, value_model, head, shelf, sources, memories))
-    )
+    read = [vars(getattr(feature, "readings", feature)) for feature in head.get("features", [])]
+    made = (parts, estimator, value_model, head, read, shelf, sources, memories)
+    return re.sub(r"0x[0-9A-Fa-f]+", "", repr(made))
 
 
 def test_numbers_set_by_hand_win_over_the_presets():

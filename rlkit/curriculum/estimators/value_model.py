@@ -17,6 +17,7 @@ from rlkit.curriculum.estimators import Senses
 from rlkit.curriculum.estimators.bayes_head import BayesHead
 from rlkit.curriculum.estimators.features import make_features
 from rlkit.curriculum.estimators.positions import positions_among
+from rlkit.curriculum.scale import Scale
 from rlkit.prompts.pool import PromptPool
 from rlkit.settings.limits import POLICY
 from rlkit.types import Groups, Prediction
@@ -51,7 +52,9 @@ class ValueModel:
     Args:
         features: what the head sees of a prompt (`features/`), joined by commas; or `policy`, the policy's
             last hidden state under PCL's own head.
-        gold_column: of the feature `answer`.
+        gold_column: of the features `answer` and `likelihood`.
+        layer: of the policy, that the feature `states` looks at, as a share of its depth.
+        age: steps that what the policy shows of a prompt serves.
         hidden, learning_rate, steps, buffer: of PCL's head (`MlpHead`); the other has none.
         signal_min, signal_max: the signal's range, mapped to 0..1 inside.
         seed: of the head's initial weights, or of which groups it learns from again.
@@ -66,6 +69,8 @@ class ValueModel:
         buffer: int = 16,
         features: str = "policy",
         gold_column: str | None = None,
+        layer: float = 0.5,
+        age: int = 1,
         signal_min: float = 0.0,
         signal_max: float = 1.0,
         seed: int = 0,
@@ -78,7 +83,8 @@ class ValueModel:
 
             self._head: Head = MlpHead(hidden, learning_rate, steps, buffer, seed)
         else:
-            self._head = BayesHead(seed, make_features(tuple(features.split(",")), gold_column))
+            names, scale = tuple(features.split(",")), Scale(signal_min, signal_max)
+            self._head = BayesHead(seed, make_features(names, gold_column, layer, age, scale))
         self._index_N = np.empty(0, dtype=np.int64)
         self._seen: Any = None
         self._squared_error = 1 / 12

@@ -25,7 +25,10 @@ from rlkit.settings.config import CurriculumConfig
 
 
 def _value_model(config: CurriculumConfig) -> ValueModel:
-    numbers: dict[str, Any] = {name.removeprefix("value_"): getattr(config, name) for name in VALUE_MODEL}
+    numbers: dict[str, Any] = {
+        name.removeprefix("value_").replace("feature_age", "age"): getattr(config, name)
+        for name in VALUE_MODEL
+    }
     scale = scale_of(config)
     return ValueModel(
         gold_column=config.value_gold_column,
@@ -64,6 +67,8 @@ POLICY_HEAD = {"value_hidden": 64, "value_learning_rate": 3e-3, "value_steps": 8
 VALUE_MODEL = {
     **POLICY_HEAD,
     "value_features": "policy",
+    "value_layer": 0.5,
+    "feature_age": 1,
 }
 
 PREDICTING: dict[str, Preset] = {
