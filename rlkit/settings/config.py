@@ -40,14 +40,16 @@ class CurriculumConfig(SafetyConfig, KeepingConfig):
         default=None,
         metadata={
             "help": "Least mean signal of a kept group (odf), and where hard prompts end (pools), as a share "
-            "of the signal's range."
+            "of the signal's range; perplexity_band: the quantile of perplexity below which prompts are "
+            "passed over (0.1: ours)."
         },
     )
     band_high: float | None = field(
         default=None,
         metadata={
             "help": "Greatest mean signal of a kept group (odf) or a normal prompt (pools), as a share of "
-            "the signal's range."
+            "the signal's range; perplexity_band: the quantile above which prompts are passed over (0.9: "
+            "ours)."
         },
     )
     max_rounds: int | None = field(
@@ -229,18 +231,27 @@ class CurriculumConfig(SafetyConfig, KeepingConfig):
         default=None,
         metadata={"help": "Cost of a completion beside its tokens, in mean lengths (rlkit 1: ours)."},
     )
-    value_backbone: str | None = field(
-        default=None,
-        metadata={
-            "help": "What the value model sees: policy (its last hidden state), linear (the same, with a "
-            "head in closed form) or text (hashed words)."
-        },
-    )
+    value_backbone: str | None = field(default=None, metadata={"help": "Gone: see value_features."})
     value_features: str | None = field(
         default=None,
         metadata={
-            "help": "What value_backbone=text sees of a row, joined by commas: text, answer (the form of the "
-            "gold, which the policy never sees), columns (the others)."
+            "help": "What the value model sees of a prompt, joined by commas: text, answer (the form of the "
+            "gold, which the policy never sees), columns (the others), last_state (the policy's last hidden "
+            "state); or policy, PCL's own head on that state (docs/value_model.md)."
+        },
+    )
+    value_layer: float | None = field(
+        default=None,
+        metadata={
+            "help": "Layer of the policy that value_features=states looks at, as a share of its depth: above "
+            "0, to 1 for the last (0.5: LOG.md)."
+        },
+    )
+    feature_age: int | None = field(
+        default=None,
+        metadata={
+            "help": "Steps that what the policy shows of a prompt (states, likelihood) serves before it is "
+            "read again (1: at each step anew)."
         },
     )
     value_hidden: int | None = field(

@@ -1,5 +1,6 @@
 """One estimator a file: it predicts a group's mean and variance and learns from every graded group."""
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -8,8 +9,33 @@ from rlkit.prompts.pool import PromptPool
 from rlkit.types import Groups, Prediction
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one forward of the policy over N prompts shows; None what was not asked for."""
+
+    state_N2H: np.ndarray | None
+    """Hidden state of a layer at the prompt's last token, and its mean over all tokens; float32."""
+    likelihood_N3: np.ndarray | None
+    """Log-likelihood of the reference after the prompt: sum, mean of its tokens, first token. NaN where the
+    reference is empty."""
+    prompt_N: np.ndarray | None
+    """Mean log-likelihood of the prompt's own tokens after the first: minus the log of its perplexity."""
+
+
 class Senses(Protocol):
     """What a host can tell of a prompt without rolling it out; by `judge`, what the policy says of it."""
+
+    reads: bool
+    """Whether `read` can be asked: the host holds the policy itself."""
+
+    def read(self, index_N: np.ndarray, layer: float | None, reference_N: list[str] | None) -> Reading:
+        """What the present policy's forward over each prompt shows.
+
+        Args:
+            layer: of the states, as a share of the policy's layers above 0; 1 is the last one's, normed.
+            reference_N: texts to take the likelihood of after the prompts, which are then read too.
+        """
+        ...
 
     def features(self, index_N: np.ndarray) -> np.ndarray:
         """The present policy's hidden state at the end of each prompt, (N, D) float32."""

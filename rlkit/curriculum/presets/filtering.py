@@ -3,6 +3,7 @@
 from functools import partial
 
 from rlkit.curriculum.estimators.neutral import Neutral
+from rlkit.curriculum.estimators.perplexity_band import PerplexityBand
 from rlkit.curriculum.filters import band, top_variance, variance_floor, zero_variance
 from rlkit.curriculum.presets.preset import (
     EXPLORING,
@@ -10,6 +11,7 @@ from rlkit.curriculum.presets.preset import (
     REFILL,
     Parts,
     Preset,
+    admitting,
     numbers_of_rounds,
     of_rounds,
     picked,
@@ -76,6 +78,16 @@ FILTERING: dict[str, Preset] = {
                 low=scale_of(config).value(config.band_low),  # type: ignore[arg-type]
                 high=scale_of(config).value(config.band_high),  # type: ignore[arg-type]
             ),
+        ),
+    ),
+    "perplexity_band": Preset(
+        rule="only prompts whose perplexity under the policy is in the middle; both tails are passed over",
+        paper="BFS-Prover-V2's filter (arXiv 2509.06493), of prompts in place of tactics",
+        ranged=False,
+        # The paper's cut-offs were not found: ours.
+        numbers={**ONE_ROUND, "band_low": 0.1, "band_high": 0.9},
+        parts=lambda config, truth: admitting(
+            config, PerplexityBand(**picked(config, low="band_low", high="band_high"))
         ),
     ),
     "lilo": Preset(

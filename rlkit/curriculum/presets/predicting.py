@@ -25,7 +25,10 @@ from rlkit.settings.config import CurriculumConfig
 
 
 def _value_model(config: CurriculumConfig) -> ValueModel:
-    numbers: dict[str, Any] = {name.removeprefix("value_"): getattr(config, name) for name in VALUE_MODEL}
+    numbers: dict[str, Any] = {
+        name.removeprefix("value_").replace("feature_age", "age"): getattr(config, name)
+        for name in VALUE_MODEL
+    }
     scale = scale_of(config)
     return ValueModel(
         gold_column=config.value_gold_column,
@@ -62,9 +65,10 @@ def _fused(config: CurriculumConfig) -> Parts:
 # The paper's head and its learning rate were not found: these are ours, from the addition task (LOG.md).
 POLICY_HEAD = {"value_hidden": 64, "value_learning_rate": 3e-3, "value_steps": 8, "value_buffer": 16}
 VALUE_MODEL = {
-    "value_backbone": "policy",
     **POLICY_HEAD,
-    "value_features": "text",
+    "value_features": "policy",
+    "value_layer": 0.5,
+    "feature_age": 1,
 }
 
 PREDICTING: dict[str, Preset] = {
@@ -153,7 +157,7 @@ PREDICTING: dict[str, Preset] = {
             "decay": 0.8,
             "group_cost": 1.0,
             **VALUE_MODEL,
-            "value_backbone": "linear",
+            "value_features": "last_state",
         },
         parts=lambda config, truth: _fused(config),
     ),

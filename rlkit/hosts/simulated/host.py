@@ -22,6 +22,7 @@ import numpy as np
 
 from rlkit.collect import NoLedger, Writer, collect
 from rlkit.curriculum.curriculum import Curriculum
+from rlkit.curriculum.estimators import Reading
 from rlkit.hosts.simulated.prompts import SimulatedRows, drawn_prompts, prompts_from_file
 from rlkit.prompts.pool import PromptPool
 from rlkit.record.funnel import funnel
@@ -117,6 +118,8 @@ NOT_NEGATIVE = (
 class SimulatedHost:
     """Rolls out by coin flips with the policy's present success probabilities."""
 
+    reads = False
+
     def __init__(self, config: SimulationConfig):
         self.config = config
         # Streams of their own: features must not be told the difficulties by a shared seed.
@@ -180,6 +183,10 @@ class SimulatedHost:
         """What a policy's hidden state might show of a difficulty: eight bumps on its scale, with noise."""
         distance = self.prompts.looks_N[index_N, None] - np.linspace(-2, 2, 8)
         return np.exp(-(distance**2)).astype(np.float32)
+
+    def read(self, index_N: np.ndarray, layer: float | None, reference_N: list[str] | None) -> Reading:
+        """Raises ValueError: a simulated policy has no layers."""
+        raise ValueError("the simulator has no model that could read a prompt; train with one")
 
     def judge(self, index_N: np.ndarray, context_N: list[str], max_tokens: int) -> list[str]:
         """p(1 - p) with noise, now and then without a number. Judgements cost no tokens here."""

@@ -30,7 +30,7 @@ JOBS = {
     "sec": ({"curriculum": "sec"}, 4, 16, STEPS),
     "lilo": ({"curriculum": "lilo"}, 4, 16, STEPS),
     "dots": ({"curriculum": "dots", "candidates": 4}, 4, 16, SAVING),
-    "pcl-text": ({"curriculum": "pcl", "value_backbone": "text"}, 4, 16, STEPS),
+    "pcl-text": ({"curriculum": "pcl", "value_features": "text"}, 4, 16, STEPS),
     "cycle": ({"curriculum": "dapo"}, 4, 16, MID_CYCLE),
     "shrink": (
         {"curriculum": "dapo", "max_rounds": 1, "fill": "shrink"},

@@ -33,7 +33,7 @@ PRESETS = {
     "dapo": "dapo",
     "odf": "odf",
     "pcl": "pcl",
-    "pcl-text": CurriculumConfig(curriculum="pcl", value_backbone="text"),
+    "pcl-text": CurriculumConfig(curriculum="pcl", value_features="text"),
     "oracle": "oracle",
 }
 

@@ -1,38 +1,47 @@
 """Features: what a head sees of a prompt before it is rolled out, one a file.
 
-Each gives hashed terms and plain numbers of rows (`hashed.py`), on NumPy alone, and asks no model.
+Each gives hashed terms and plain numbers of prompts (`hashed.py`) by the protocol of `feature.py`.
 """
-
-from typing import Any, Protocol
 
 from rlkit.curriculum.estimators.features.answer import Answer
 from rlkit.curriculum.estimators.features.columns import Columns
-from rlkit.curriculum.estimators.features.hashed import Hashed
+from rlkit.curriculum.estimators.features.feature import Feature
+from rlkit.curriculum.estimators.features.last_state import LastState
+from rlkit.curriculum.estimators.features.likelihood import Likelihood
+from rlkit.curriculum.estimators.features.past import Past
+from rlkit.curriculum.estimators.features.readings import Readings
+from rlkit.curriculum.estimators.features.states import States
 from rlkit.curriculum.estimators.features.text import Text
-from rlkit.prompts.pool import PromptPool
+from rlkit.curriculum.scale import Scale
 from rlkit.settings.limits import FEATURES
 
-
-class Feature(Protocol):
-    """Something that can be seen of a row."""
-
-    def bind(self, pool: PromptPool) -> None:
-        """Called once, before `look`.
-
-        Raises:
-            ValueError: the pool lacks a column, or holds values that the feature cannot read.
-        """
-        ...
-
-    def look(self, rows: list[dict[str, Any]]) -> Hashed: ...
+__all__ = ["Feature", "make_features"]
 
 
-def make_features(names: tuple[str, ...], gold_column: str | None = None) -> list[Feature]:
+def make_features(
+    names: tuple[str, ...],
+    gold_column: str | None = None,
+    layer: float = 0.5,
+    age: int = 1,
+    scale: Scale | None = None,
+) -> list[Feature]:
     """The features of these names, in that of `rlkit.settings.limits.FEATURES`.
 
     Args:
-        gold_column: of `answer`; None for "answer".
+        gold_column: of `answer` and `likelihood`; None for "answer".
+        layer: of `states`, as a share of the depth.
+        age: steps that what the policy shows of a prompt serves.
+        scale: the signal's range, for `past`.
     """
     gold = gold_column or "answer"
-    made = {"text": Text(), "answer": Answer(gold), "columns": Columns(gold)}
+    readings = Readings(layer if "states" in names else None, gold if "likelihood" in names else None, age)
+    made: dict[str, Feature] = {
+        "text": Text(),
+        "answer": Answer(gold),
+        "columns": Columns(gold),
+        "last_state": LastState(),
+        "states": States(readings),
+        "likelihood": Likelihood(readings),
+        "past": Past(scale),
+    }
     return [made[name] for name in FEATURES if name in names]

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from rlkit.curriculum.estimators import Senses
+from rlkit.curriculum.estimators.features.feature import Feature
 from rlkit.curriculum.estimators.features.hashed import Hashed, grouped
 from rlkit.prompts.pool import PromptPool
 from rlkit.settings.columns import has_column, value_of
@@ -36,31 +38,36 @@ _SHAPE = np.arange(256)
 _SHAPE[list(b"012345678")] = ord("9")
 
 
-class Answer:
+class Answer(Feature):
     """The gold in `column`, which may be nested (`reward_model.ground_truth`)."""
 
     def __init__(self, column: str):
         self.column = column
 
-    def bind(self, pool: PromptPool) -> None:
-        """Raises ValueError where the column is missing or empty everywhere."""
-        if not has_column(pool.take(np.zeros(1, dtype=np.int64))[0], self.column):
-            raise ValueError(
-                f"value_features names answer and the data set has no `{self.column}` column; it has: "
-                f"{', '.join(pool.column_names)}; set value_gold_column to the one that holds the gold "
-                "answers, or leave answer out"
-            )
-        sample = np.linspace(0, len(pool) - 1, min(len(pool), 1024)).astype(np.int64)
-        if not any(answer_text(value_of(row, self.column)) for row in pool.take(sample)):
-            raise ValueError(
-                f"value_gold_column={self.column!r} is empty in all of {len(sample)} rows looked at; name "
-                "the column that holds the gold answers, or leave answer out of value_features"
-            )
+    def bind(self, pool: PromptPool, senses: Senses) -> None:
+        """Raises as `check_gold`."""
+        check_gold(pool, self.column, "answer")
 
-    def look(self, rows: list[dict[str, Any]]) -> Hashed:
+    def look(self, index_N: np.ndarray, rows: list[dict[str, Any]]) -> Hashed:
         golds = [answer_text(value_of(row, self.column)) for row in rows]
         parts = [_of_chunk(golds[first : first + CHUNK]) for first in range(0, max(len(golds), 1), CHUNK)]
         return Hashed.concatenate(parts)
+
+
+def check_gold(pool: PromptPool, column: str, feature: str) -> None:
+    """Raises ValueError where the column that the feature reads is missing, or empty everywhere."""
+    if not has_column(pool.take(np.zeros(1, dtype=np.int64))[0], column):
+        raise ValueError(
+            f"value_features names {feature} and the data set has no `{column}` column; it has: "
+            f"{', '.join(pool.column_names)}; set value_gold_column to the one that holds the gold "
+            f"answers, or leave {feature} out"
+        )
+    sample = np.linspace(0, len(pool) - 1, min(len(pool), 1024)).astype(np.int64)
+    if not any(answer_text(value_of(row, column)) for row in pool.take(sample)):
+        raise ValueError(
+            f"value_gold_column={column!r} is empty in all of {len(sample)} rows looked at; name "
+            f"the column that holds the gold answers, or leave {feature} out of value_features"
+        )
 
 
 def answer_text(gold: Any) -> str:

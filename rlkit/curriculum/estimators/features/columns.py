@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from rlkit.curriculum.estimators import Senses
+from rlkit.curriculum.estimators.features.feature import Feature
 from rlkit.curriculum.estimators.features.hashed import WIDTH, Hashed
 from rlkit.prompts.pool import PromptPool
 
@@ -20,13 +22,13 @@ SHORT = 64
 LEFT_OUT = ("prompt", "image", "images", "tools")
 
 
-class Columns:
+class Columns(Feature):
     """All columns but the prompt and the gold."""
 
     def __init__(self, gold_column: str):
         self._left_out = {*LEFT_OUT, gold_column, gold_column.split(".")[0]}
 
-    def bind(self, pool: PromptPool) -> None:
+    def bind(self, pool: PromptPool, senses: Senses) -> None:
         """Raises ValueError where no column is left."""
         index = np.sort(np.random.default_rng(0).choice(len(pool), min(SAMPLE, len(pool)), replace=False))
         rows = pool.take(index)
@@ -42,7 +44,7 @@ class Columns:
             )
         self._bucket: dict[str, int] = {}
 
-    def look(self, rows: list[dict[str, Any]]) -> Hashed:
+    def look(self, index_N: np.ndarray, rows: list[dict[str, Any]]) -> Hashed:
         num, width = len(rows), len(self._named)
         bucket_NW = [[self._bucket_of(name, row[name]) for name in self._named] for row in rows]
         size_NK = [[_size(row[name]) or 0.0 for name in self._sized] for row in rows]

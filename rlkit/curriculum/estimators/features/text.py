@@ -9,9 +9,11 @@ once.
 
 from collections.abc import Iterator
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 
+from rlkit.curriculum.estimators.features.feature import Feature
 from rlkit.curriculum.estimators.features.hashed import Hashed, grouped
 from rlkit.prompts.pool import PromptPool
 
@@ -52,13 +54,10 @@ _POWER = np.cumprod(np.full(_NUM_BYTES, _BASE), dtype=np.uint32)
 _INVERSE = np.cumprod(np.full(_NUM_BYTES, pow(int(_BASE), -1, 1 << 32), dtype=np.uint32), dtype=np.uint32)
 
 
-class Text:
+class Text(Feature):
     """The prompt's words, numbers and symbols, and its proportions."""
 
-    def bind(self, pool: PromptPool) -> None:
-        """Needs nothing but the prompt."""
-
-    def look(self, rows: list[dict]) -> Hashed:
+    def look(self, index_N: np.ndarray, rows: list[dict[str, Any]]) -> Hashed:
         return text_features([prompt_text(row["prompt"]) for row in rows])
 
 

@@ -1,0 +1,39 @@
+"""What the policy says of the gold answer, and of the prompt: log-likelihoods, by one prefill.
+
+    log p(gold | prompt): sum, mean of its tokens, first token;  p of the whole and of the first token;
+    log p(prompt), mean of its tokens: minus the log of its perplexity
+
+The policy is never shown the gold as a part of a prompt that it answers. A gold in GSM8K's form counts from
+`####` on. Where a row has no gold, its numbers are missing.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from rlkit.curriculum.estimators import Senses
+from rlkit.curriculum.estimators.features.feature import Feature
+from rlkit.curriculum.estimators.features.hashed import Hashed
+from rlkit.curriculum.estimators.features.readings import Readings, numbers_alone
+from rlkit.prompts.pool import PromptPool
+
+
+class Likelihood(Feature):
+    """Six plain numbers."""
+
+    static = False
+
+    def __init__(self, readings: Readings):
+        self.readings = readings
+
+    def bind(self, pool: PromptPool, senses: Senses) -> None:
+        """Raises as `Readings.bind`."""
+        self.readings.bind(pool, senses, "likelihood")
+
+    def look(self, index_N: np.ndarray, rows: list[dict[str, Any]]) -> Hashed:
+        reading = self.readings(index_N, rows)
+        assert reading.likelihood_N3 is not None and reading.prompt_N is not None
+        likely_N2 = np.exp(reading.likelihood_N3[:, [0, 2]])
+        return numbers_alone(
+            np.concatenate([reading.likelihood_N3, likely_N2, reading.prompt_N[:, None]], axis=1)
+        )

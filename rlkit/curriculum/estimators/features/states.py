@@ -1,0 +1,36 @@
+"""The policy's hidden states of a prompt: of one layer, at the last token and the mean over all tokens.
+
+Each is centered and scaled to unit length. A middle layer shows more than the last (LOG.md), and where
+nothing else is read it costs half.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from rlkit.curriculum.estimators import Senses
+from rlkit.curriculum.estimators.features.feature import Feature
+from rlkit.curriculum.estimators.features.hashed import Hashed
+from rlkit.curriculum.estimators.features.readings import Readings, numbers_alone
+from rlkit.prompts.pool import PromptPool
+
+
+class States(Feature):
+    """2 H plain numbers of a policy whose states have H."""
+
+    static = False
+
+    def __init__(self, readings: Readings):
+        self.readings = readings
+
+    def bind(self, pool: PromptPool, senses: Senses) -> None:
+        """Raises as `Readings.bind`."""
+        self.readings.bind(pool, senses, "states")
+
+    def look(self, index_N: np.ndarray, rows: list[dict[str, Any]]) -> Hashed:
+        state_N2H = self.readings(index_N, rows).state_N2H
+        assert state_N2H is not None
+        with np.errstate(invalid="ignore", over="ignore"):  # what is no number is the head's to replace
+            centered_N2H = state_N2H - state_N2H.mean(axis=2, keepdims=True)
+            length_N21 = np.linalg.norm(centered_N2H, axis=2, keepdims=True)
+            return numbers_alone((centered_N2H / np.maximum(length_N21, 1e-12)).reshape(len(index_N), -1))
