@@ -10,7 +10,7 @@ import pytest
 from rlkit.verify.sandbox import Limits, ProgramError, run_function
 
 pytestmark = pytest.mark.usefixtures("sandbox")
-SHORT, AMPLE = Limits(wall_seconds=2), Limits(wall_seconds=60)
+SHORT, AMPLE = Limits(wall_seconds=0.5), Limits(wall_seconds=60)
 
 
 def test_a_function_gives_its_plain_value() -> None:
