@@ -7,13 +7,17 @@ import torch
 from peft import PeftModel
 
 
+def base_model(trainer: Any) -> Any:
+    """The causal language model itself, within what shards it and beneath its adapters."""
+    unwrapped = trainer.accelerator.unwrap_model(trainer.model)
+    return unwrapped.get_base_model() if isinstance(unwrapped, PeftModel) else unwrapped
+
+
 @torch.no_grad()
 def last_hidden_states(trainer: Any, prompt_ids: list[list[int]]) -> torch.Tensor:
     """A hook takes the decoder's output, since a sharded model can be entered at its root only."""
     model = trainer.model
-    unwrapped = trainer.accelerator.unwrap_model(model)
-    base: Any = unwrapped.get_base_model() if isinstance(unwrapped, PeftModel) else unwrapped
-    decoder, device = base.get_decoder(), trainer.accelerator.device
+    decoder, device = base_model(trainer).get_decoder(), trainer.accelerator.device
     sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
     chunk = 4 * trainer.args.per_device_train_batch_size
     states = []
