@@ -20,7 +20,7 @@ class Listed:
     make: Callable[[ObjectivesConfig], Objective]
 
 
-def _kind(place: str) -> type[Objective]:
+def _kind(place: str) -> Callable[..., Objective]:
     """The class at `module:name`; its module, and with it torch, loads when it is first asked for."""
     module, name = place.split(":")
     return getattr(import_module(f"rlkit.objectives.{module}"), name)
@@ -32,7 +32,22 @@ OBJECTIVES: dict[str, Listed] = {
         "METIS, arXiv 2605.11235",
         lambda config: _kind("judgements:Judgements")(),
     ),
+    "clip_b": Listed(
+        "a token with A < 0 trains only if S = p (H + log p) is at most mu deviations below the mean",
+        "Wang et al., arXiv 2602.03392; mu of Trinity-RFT",
+        lambda config: _kind("clip_b:ClipB")(config.clip_b_mu),
+    ),
+    "clip_v": Listed(
+        "as clip_b, against the mean of S over the vocabulary; masks at most a share of the tokens",
+        "Wang et al., arXiv 2602.03392; numbers of Trinity-RFT",
+        lambda config: _kind("clip_v:ClipV")(config.clip_v_mu, config.clip_v_share),
+    ),
 }
+
+APART = {
+    ("clip_b", "clip_v"): "both mask tokens by the same discriminator, and the masks would multiply",
+}
+"""Objectives that do not go together, and why."""
 
 ObjectivesLike = str | ObjectivesConfig | Sequence[str | Objective] | None
 
@@ -43,7 +58,7 @@ def build_objectives(objectives: ObjectivesLike, brought: Sequence[str] = ()) ->
     `brought` are names that the curriculum brings along.
 
     Raises:
-        ValueError: an unknown name, one given twice, or numbers out of range.
+        ValueError: an unknown name, one given twice, some that do not go together, or numbers out of range.
     """
     config = objectives if isinstance(objectives, ObjectivesConfig) else ObjectivesConfig()
     config.validate()
@@ -59,6 +74,9 @@ def build_objectives(objectives: ObjectivesLike, brought: Sequence[str] = ()) ->
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"objectives names {name!r} {names.count(name)} times; name each once")
+    for pair, reason in APART.items():
+        if set(pair) <= set(names):
+            raise ValueError(f"objectives names {' and '.join(pair)}: {reason}; name one of them")
     return made
 
 

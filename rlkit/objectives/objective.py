@@ -53,11 +53,13 @@ class Collected:
 class Tokens:
     """The completions that this process trains on in a generation, under the policy before its first update.
 
-    `advantage_R` is GRPO's.
+    `advantage_R` is GRPO's. `expected` computes the mean over the vocabulary, E_{i~p}[S_i], (R, T), of
+    S = p (H + log p), for one forward more; every process must call it.
     """
 
     scored: Scored
     advantage_R: "torch.Tensor"
+    expected: "Callable[[], torch.Tensor]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class Objective:
     """Does nothing: what an objective does not override costs nothing."""
 
     name = "objective"
+    needs_linear_head = False
+    """Whether it calls `expected` of its tokens, which holds where logits are linear in the hidden state."""
 
     def bind(self, learner: Learner) -> None:
         self.learner = learner

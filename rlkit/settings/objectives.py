@@ -1,5 +1,6 @@
 """The settings of the objectives: which ones, and their numbers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -11,6 +12,21 @@ class ObjectivesConfig:
         default=None,
         metadata={"help": "Names joined by commas; `rlkit objectives` lists them. Default: none."},
     )
+    clip_b_mu: float = field(
+        default=2.5,
+        metadata={
+            "help": "Standard deviations of the entropy discriminator below which a token with a negative "
+            "advantage does not train (Trinity-RFT's code)."
+        },
+    )
+    clip_v_mu: float = field(
+        default=8.5,
+        metadata={"help": "The same against the vocabulary's mean (Trinity-RFT's code)."},
+    )
+    clip_v_share: float = field(
+        default=1e-4,
+        metadata={"help": "Share of all tokens that clip_v masks at most (Trinity-RFT's code)."},
+    )
 
     def names(self) -> list[str]:
         """What `objectives` names, in its order."""
@@ -18,3 +34,11 @@ class ObjectivesConfig:
 
     def validate(self) -> None:
         """Raises ValueError that names the field, its value and the remedy."""
+        for name in ("clip_b_mu", "clip_v_mu"):
+            self._check(name, lambda value: value >= 0, "must be at least 0")
+        self._check("clip_v_share", lambda value: 0 < value <= 1, "must be above 0 and at most 1")
+
+    def _check(self, name: str, possible: Callable[[float], bool], remedy: str) -> None:
+        value = getattr(self, name)
+        if not possible(value):
+            raise ValueError(f"{name} ({value}) {remedy}")

@@ -36,6 +36,9 @@ def test_what_the_curriculum_brings_comes_once():
         ("judgement", r"objectives names 'judgement' \(did you mean 'judgements'\?\); there are: judgements"),
         ("judgements,judgements", "objectives names 'judgements' 2 times; name each once"),
         ([Mine(), Mine()], "objectives names 'mine' 2 times"),
+        ("clip_b,clip_v", "objectives names clip_b and clip_v: both mask tokens .* name one of them"),
+        (ObjectivesConfig("clip_b", clip_b_mu=-1.0), r"clip_b_mu \(-1.0\) must be at least 0"),
+        (ObjectivesConfig(clip_v_share=0.0), r"clip_v_share \(0.0\) must be above 0 and at most 1"),
         ([3], "objectives holds 3; give names, or objects of a subclass of rlkit.objectives.Objective"),
     ],
 )

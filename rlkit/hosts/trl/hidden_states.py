@@ -26,6 +26,12 @@ def last_hidden_states(trainer: Any, prompt_ids: list[list[int]]) -> torch.Tenso
     return read_states(trainer, prompt_ids, LAST)[:, 0]
 
 
+def base_model(trainer: Any) -> Any:
+    """The causal language model itself, within what shards it and beneath its adapters."""
+    unwrapped = trainer.accelerator.unwrap_model(trainer.model)
+    return unwrapped.get_base_model() if isinstance(unwrapped, PeftModel) else unwrapped
+
+
 @torch.no_grad()
 def read_states(trainer: Any, prompt_ids: list[list[int]], layer: float) -> torch.Tensor:
     """(N, 2, H) float32: a layer's hidden state at the last token, and its mean over the prompt's."""
@@ -127,9 +133,7 @@ def _module(decoder: nn.Module, layer: float) -> nn.Module:
 
 
 def _decoder(trainer: Any) -> nn.Module:
-    unwrapped = trainer.accelerator.unwrap_model(trainer.model)
-    base: Any = unwrapped.get_base_model() if isinstance(unwrapped, PeftModel) else unwrapped
-    return base.get_decoder()
+    return base_model(trainer).get_decoder()
 
 
 def _is_sharded(trainer: Any) -> bool:

@@ -9,6 +9,7 @@ import torch
 from transformers import TrainerCallback
 from trl.trainer.grpo_trainer import GRPOTrainer
 
+from rlkit.hosts.trl.doubled import check_head, doubled_logits, expected_discriminator
 from rlkit.hosts.trl.given_back import answering
 from rlkit.hosts.trl.learner import TRLLearner
 from rlkit.hosts.trl.step_record import PREFIX
@@ -29,6 +30,11 @@ class Objectives(TrainerCallback):
         learner = TRLLearner(trainer)
         for objective in objectives:
             objective.bind(learner)
+
+    def check_model(self) -> None:
+        """Raises ValueError where an objective does not go with the model, which has loaded."""
+        if any(objective.needs_linear_head for objective in self.all):
+            check_head(self.trainer)
 
     def collected(self, batch: Batch) -> None:
         """Shows them a generation."""
@@ -56,8 +62,17 @@ class Objectives(TrainerCallback):
                 output[WEIGHT] = output[WEIGHT] * weight_RT if WEIGHT in output else weight_RT
         return output
 
-    @torch.no_grad()
     def _tokens(self, output: dict[str, Any]) -> Tokens:
+        scored = self._scored(output)
+
+        def expected() -> torch.Tensor:
+            with doubled_logits(self.trainer):
+                return expected_discriminator(scored, self._scored(output))
+
+        return Tokens(scored, output["advantages"], expected)
+
+    @torch.no_grad()
+    def _scored(self, output: dict[str, Any]) -> Scored:
         trainer = self.trainer
         logprobs, entropies, _ = trainer._get_per_token_logps_and_entropies(
             trainer.model,
@@ -69,7 +84,7 @@ class Objectives(TrainerCallback):
             **{name: output[name] for name in FORWARD if name in output},
         )
         mask_RT = (output["completion_mask"] * output.get("tool_mask", 1)).bool()
-        return Tokens(Scored(logprobs.float(), entropies.float(), mask_RT), output["advantages"])
+        return Scored(logprobs.float(), entropies.float(), mask_RT)
 
     @contextmanager
     def weighing(self, inputs: dict[str, Any]) -> Iterator[None]:

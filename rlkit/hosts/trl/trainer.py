@@ -126,6 +126,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
 
         guard_environments(self, num_given, *guarding)
         self.host.signal = signal_column(self.curriculum.signal, self.reward_func_names)
+        self.objectives.check_model()
         if self.has_prompts:
             self.pool.usable.examine = PromptCheck(self)
         self.retry = Retry(self)

@@ -10,7 +10,7 @@ from tiny_trl import by_place, ledger_rows, make_model, make_trainer
 from trl import GRPOTrainer
 
 from rlkit import CurriculumGRPOTrainer
-from rlkit.objectives import Objective
+from rlkit.objectives import Objective, ObjectivesConfig
 
 LOSS_TYPES = ("grpo", "dapo", "dr_grpo", "bnpo", "cispo", "sapo", "luspo", "vespo")
 
@@ -138,7 +138,7 @@ def test_resume_in_mid_cycle(tmp_path, cycle):
     """The factors of tokens are in the batch, and what the objectives hold is in the checkpoint."""
 
     def trainer(folder, callbacks=(), **more):
-        extra = {"objectives": [Halving(), Pulling()], "callbacks": list(callbacks)}
+        extra = {"objectives": [Halving(), Pulling(), "clip_b"], "callbacks": list(callbacks)}
         settings = {**CYCLES[cycle], "max_steps": STEPS, **more}
         return make_trainer(tmp_path / folder, "dapo", by_place(), extra=extra, **settings)
 
@@ -148,6 +148,50 @@ def test_resume_in_mid_cycle(tmp_path, cycle):
     resumed = trainer("stopped")
     resumed.train(resume_from_checkpoint=str(tmp_path / "stopped" / "checkpoint-3"))
     assert_same_run(tmp_path / "straight", straight, tmp_path / "stopped", resumed)
+
+
+@pytest.mark.parametrize("name", ["clip_b", "clip_v"])
+def test_masks_are_those_of_the_full_distribution(tmp_path, name):
+    """Against all logits of the same policy; and some tokens are dropped, others not."""
+    config = ObjectivesConfig(name, clip_b_mu=0.5, clip_v_mu=0.5, clip_v_share=0.06)
+    trainer = trace(tmp_path, config)
+    inputs = trainer.traced[0][0]
+    ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
+    mask = inputs["completion_mask"].bool()
+    logp = make_model()(ids).logits.log_softmax(-1)[:, -mask.shape[1] - 1 : -1].double()
+    entropy = -(logp.exp() * logp).sum(-1)
+    all_S = logp.exp() * (entropy[..., None] + logp)
+    value = all_S.gather(2, inputs["completion_ids"][..., None])[..., 0]
+    negative = (inputs["advantages"] < 0)[:, None] & mask
+    if name == "clip_b":
+        dropped = negative & (value - value[mask].mean() < -0.5 * value[mask].std(correction=0))
+    else:
+        above = (logp.exp() * all_S).sum(-1) - value
+        violating = negative & (above > 0.5 * above[mask].std(correction=0))
+        most = min(int(0.06 * mask.sum()), int(violating.sum()))
+        dropped = violating & (above >= above[violating].topk(most).values[-1])
+        assert most < violating.sum(), "the test needs the share to have a say"
+    assert torch.equal(inputs["token_weight"] == 0, dropped)
+    assert 0 < dropped.sum() < negative.sum()
+
+
+@pytest.mark.parametrize("name", ["clip_b", "clip_v"])
+def test_masks_do_not_depend_on_accumulation(tmp_path, name):
+    """The statistics are of the generation, so the sum over its micro-batches is one big batch's gradient."""
+    config = ObjectivesConfig(name, clip_b_mu=0.5, clip_v_mu=0.5, clip_v_share=0.06)
+    whole = trace(tmp_path / "whole", config, loss_type="dapo")
+    cut = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 4}
+    parts = trace(tmp_path / "parts", config, loss_type="dapo", **cut)
+    assert len(parts.traced) == 4
+    total = sum(weighted for _, weighted, *_ in parts.traced)
+    torch.testing.assert_close(total, whole.traced[0][1], atol=1e-5, rtol=1e-4)
+
+
+def test_a_head_that_is_not_linear_is_refused(tmp_path):
+    model = make_model()
+    model.config.final_logit_softcapping = 30.0
+    with pytest.raises(ValueError, match=r"\(clip_v\) needs a linear head, and the model caps its logits"):
+        make_trainer(tmp_path, model=model, extra={"objectives": "clip_v"})
 
 
 def test_a_checkpoint_of_other_objectives_is_refused(tmp_path):

@@ -14,6 +14,12 @@ from tiny_trl import completion_rows, ledger_rows
 pytestmark = pytest.mark.slow
 
 STEPS = {"max_steps": 4}
+
+
+def objectives(names, **numbers):
+    return {"objectives": {"objectives": names, **numbers}}
+
+
 SAVING = {"max_steps": 4, "save_strategy": "steps", "save_steps": 1}
 MID_CYCLE = {**SAVING, "steps_per_generation": 2}
 JUDGING = {"curriculum": "metis", "judgement_weight": 1.0, "judgement_length": 4}
@@ -51,6 +57,13 @@ JOBS = {
     "metis": (JUDGING, 4, 16, {**SAVING, **GREEDY}),
     "metis-split": (JUDGING, 4, 12, {**STEPS, **GREEDY}),
     "metis-cycle": (JUDGING, 4, 16, {**MID_CYCLE, **GREEDY}),
+    "clip_b": ({"curriculum": "uniform"}, 4, 16, {**STEPS, **objectives("clip_b", clip_b_mu=0.5)}),
+    "clip_v": (
+        {"curriculum": "uniform"},
+        4,
+        16,
+        {**STEPS, **objectives("clip_v", clip_v_mu=0.5, clip_v_share=0.06)},
+    ),
     # The filter keeps an odd number, and an odd number of groups of three cannot be shared equally.
     "odd-refill": ({"curriculum": "odf", "band_low": 0.3, "band_high": 0.6}, 3, 18, STEPS),
 }

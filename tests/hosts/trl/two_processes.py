@@ -20,6 +20,7 @@ from tiny_trl import by_place, even_start, losses, make_model, make_tokenizer, m
 
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer
 from rlkit.collect import Batch
+from rlkit.objectives import ObjectivesConfig
 
 JUDGED = "objectives/judgements/loss"
 RANK, WORLD = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
@@ -59,6 +60,8 @@ def run(folder, name, curriculum, num_generations, batch, settings, resume):
         extra["peft_config"] = LoraConfig(target_modules=["q_proj", "v_proj"], r=4)
     if name.startswith("disagree"):
         curriculum = {**curriculum, "curriculum_seed": RANK}
+    settings = dict(settings)
+    extra["objectives"] = ObjectivesConfig(**settings.pop("objectives", {}))
     judging = curriculum["curriculum"] == "metis"
     tokenizer = make_judging_tokenizer() if judging else make_tokenizer()
     trainer = make_trainer(

@@ -1,0 +1,93 @@
+"""What the scripts of the objectives share: runs on reversed addition, and paired intervals.
+
+Every arm of a seed begins from the same warm start, with the same prompts in the same order.
+"""
+
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import AutoModelForCausalLM
+from trl import GRPOConfig
+
+from rlkit import CurriculumGRPOTrainer
+from rlkit.settings import program
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "recipes"))
+from addition import make_problems, make_tokenizer, reward, warm_start
+
+__all__ = ["compare", "interval", "logged", "make_problems", "started", "train"]
+
+T_95 = {4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
+"""Student's t at 97.5% by degrees of freedom."""
+
+
+def started(folder: Path, seed: int) -> Any:
+    """The warm start of a seed, made where it is missing."""
+    path = folder / f"warm_start-{seed}"
+    if not path.exists():
+        warm_start(path, seed)
+    return AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+
+
+def train(model: Any, rows: list[dict], seed: int, objectives: Any, **settings: Any) -> CurriculumGRPOTrainer:
+    """One run under uniform prompts; TRL's metrics of each step are in `state.log_history`."""
+    program.quiet_libraries()
+    torch.set_num_threads(1)
+    defaults = {
+        "per_device_train_batch_size": 64,
+        "num_generations": 8,
+        "max_completion_length": 10,
+        "learning_rate": 1e-4,
+        "lr_scheduler_type": "constant",
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "report_to": "none",
+        "use_cpu": True,
+        "bf16": False,
+        "disable_tqdm": True,
+        "log_level": "error",
+        "gradient_checkpointing": False,
+        "seed": seed,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = CurriculumGRPOTrainer(
+            model,
+            reward_funcs=reward,
+            args=GRPOConfig(output_dir=folder, **{**defaults, **settings}),
+            train_dataset=Dataset.from_list(rows),
+            processing_class=make_tokenizer(),
+            objectives=objectives,
+        )
+        trainer.train()
+    return trainer
+
+
+def logged(trainer: Any, name: str, last: int | None = None) -> float:
+    """The mean of a metric over the last steps, or over all."""
+    values = [line[name] for line in trainer.state.log_history if name in line]
+    return statistics.fmean(values if last is None else values[-last:])
+
+
+def interval(values: Sequence[float]) -> str:
+    """Mean and 95% interval over seeds."""
+    half = T_95[len(values) - 1] * statistics.stdev(values) / len(values) ** 0.5
+    mean = statistics.fmean(values)
+    return f"{mean:.4f} ({mean - half:.4f} to {mean + half:.4f})"
+
+
+def compare(rows: dict[str, list[dict[str, float]]], base: str) -> None:
+    """Prints each arm's numbers, and its differences from `base` by seed."""
+    for arm, runs in rows.items():
+        for name in runs[0]:
+            values = [run[name] for run in runs]
+            line = f"{arm:>12} {name:<12} {interval(values)}"
+            if arm != base:
+                pairs = zip(values, (run[name] for run in rows[base]), strict=True)
+                line += f"   minus {base}: {interval([value - other for value, other in pairs])}"
+            print(line, flush=True)
