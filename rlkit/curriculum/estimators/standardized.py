@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 CLIP = 6.0
-WIDEST = 1200
-"""Numbers of a feature; a regression on so many costs a tenth of a second a round."""
+WIDEST = 512
+"""Numbers of a feature: a regression on so many costs a tenth of a second a round."""
 FLOOR = 0.1
 """Least spread of a number, as a share of the feature's median: a constant one is not blown up."""
 
