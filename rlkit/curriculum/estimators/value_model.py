@@ -73,13 +73,12 @@ class ValueModel:
         signal_max: float = 1.0,
         seed: int = 0,
     ):
-        self.backbone, self.hidden, self.features = backbone, hidden, features
+        self.backbone, self.hidden, self.features, self.layer = backbone, hidden, features, layer
         self.signal_min, self.signal_range = signal_min, signal_max - signal_min
         if backbone == "text":
             names = tuple(features.split(","))
-            self._head: Head = HashedHead(
-                seed, make_features(names, gold_column, layer, age, Scale(signal_min, signal_max))
-            )
+            scale = Scale(signal_min, signal_max)
+            self._head: Head = HashedHead(seed, make_features(names, gold_column, layer, age, scale))
         elif backbone == "linear":
             self._head = LinearHead(seed)
         else:
@@ -140,6 +139,7 @@ class ValueModel:
             "backbone": self.backbone,
             "hidden": self.hidden,
             "features": self.features,
+            "layer": self.layer,
             "squared_error": self._squared_error,
             "loss": self._head.loss,
             **self._head.state_dict(),
@@ -147,7 +147,7 @@ class ValueModel:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Raises ValueError where the checkpoint's head is of another make."""
-        for name in ("backbone", "hidden", "features"):
+        for name in ("backbone", "hidden", "features", "layer"):
             if state[name] != getattr(self, name):
                 raise ValueError(
                     f"the checkpoint has value_{name}={state[name]!r}, this run asks for "
