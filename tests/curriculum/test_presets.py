@@ -86,7 +86,7 @@ OTHERWISE = {
     **dict.fromkeys(("value_steps", "value_buffer", "reference_steps"), 7),
     **dict.fromkeys(("references", "selection_temperature"), 0.2),
     **dict.fromkeys(("oversample", "prior", "target_start", "target_step", "target_slope"), 3.0),
-    **{"fill": "error", "subset": "easy", "band_high": 0.9},
+    **{"fill": "error", "subset": "easy", "band_high": 0.85},
     **{"judgement_weight": 0.3, "judgement_memory": 7, "judgement_length": 7},
     **{"value_learning_rate": 0.1, "bank_momentum": 0.6, "allocation": "cures"},
     **dict.fromkeys(("screen", "shelf_size", "max_age"), 3),

@@ -25,8 +25,8 @@ class Reading:
 class Senses(Protocol):
     """What a host can tell of a prompt without rolling it out; by `judge`, what the policy says of it."""
 
-    reads: bool
-    """Whether `read` can be asked: the host holds the policy itself."""
+    shows: tuple[str, ...]
+    """What `read` can be asked for: "states", "likelihood", "perplexity"."""
 
     def read(self, index_N: np.ndarray, layer: float | None, reference_N: list[str] | None) -> Reading:
         """What the present policy's forward over each prompt shows.

@@ -2,8 +2,8 @@
 
 The rule of BFS-Prover-V2 (arXiv 2509.06493), where proofs are dropped by the perplexity of their tactics:
 what is nearly certain teaches nothing, and what is far off is often broken. Here it is the prompt's own
-perplexity, which one prefill shows before a completion is paid for. The band is of quantiles among the latest prompts
-that were looked at; the first of all are admitted unseen.
+perplexity, which one prefill shows before a completion is paid for. The band is of quantiles among the latest
+prompts that were looked at; the first of all are admitted unseen.
 """
 
 from collections import deque
@@ -35,10 +35,10 @@ class PerplexityBand(Neutral):
 
     def bind(self, pool: PromptPool, senses: Senses) -> None:
         """Raises ValueError where the host has no policy to read prompts with."""
-        if not senses.reads:
+        if "perplexity" not in senses.shows:
             raise ValueError(
-                "curriculum='perplexity_band' reads each prompt with the policy, and this host has none (the "
-                "simulator, an asynchronous trainer); train with CurriculumGRPOTrainer, or use another preset"
+                "curriculum='perplexity_band' reads each prompt with the policy, and this host has none (an "
+                "asynchronous trainer); use CurriculumGRPOTrainer, or another preset"
             )
         self._senses = senses
 

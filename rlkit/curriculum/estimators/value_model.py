@@ -75,7 +75,7 @@ class ValueModel:
         signal_max: float = 1.0,
         seed: int = 0,
     ):
-        self.features, self.hidden = features, hidden
+        self.features, self.hidden, self.layer = features, hidden, layer
         self.signal_min, self.signal_range = signal_min, signal_max - signal_min
         if features == POLICY:
             # torch loads here: the other head runs on NumPy alone.
@@ -144,6 +144,7 @@ class ValueModel:
         return {
             "hidden": self.hidden,
             "features": self.features,
+            "layer": self.layer,
             "squared_error": self._squared_error,
             "loss": self._head.loss,
             "head": self._head.state_dict(),
@@ -151,7 +152,7 @@ class ValueModel:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Raises ValueError where the checkpoint's head is of another make."""
-        for name in ("features", "hidden"):
+        for name in ("features", "hidden", "layer"):
             if state[name] != getattr(self, name):
                 raise ValueError(
                     f"the checkpoint has value_{name}={state[name]!r}, this run asks for "

@@ -25,13 +25,11 @@ from rlkit.settings.config import CurriculumConfig
 
 
 def _value_model(config: CurriculumConfig) -> ValueModel:
-    numbers: dict[str, Any] = {
-        name.removeprefix("value_").replace("feature_age", "age"): getattr(config, name)
-        for name in VALUE_MODEL
-    }
+    numbers: dict[str, Any] = {name.removeprefix("value_"): getattr(config, name) for name in VALUE_MODEL}
     scale = scale_of(config)
     return ValueModel(
         gold_column=config.value_gold_column,
+        age=config.feature_age or 1,
         **numbers,
         signal_min=scale.low,
         signal_max=scale.high,
@@ -68,7 +66,6 @@ VALUE_MODEL = {
     **POLICY_HEAD,
     "value_features": "policy",
     "value_layer": 0.5,
-    "feature_age": 1,
 }
 
 PREDICTING: dict[str, Preset] = {

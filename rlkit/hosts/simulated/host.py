@@ -118,7 +118,7 @@ NOT_NEGATIVE = (
 class SimulatedHost:
     """Rolls out by coin flips with the policy's present success probabilities."""
 
-    reads = False
+    shows = ("perplexity",)
 
     def __init__(self, config: SimulationConfig):
         self.config = config
@@ -185,8 +185,8 @@ class SimulatedHost:
         return np.exp(-(distance**2)).astype(np.float32)
 
     def read(self, index_N: np.ndarray, layer: float | None, reference_N: list[str] | None) -> Reading:
-        """Raises ValueError: a simulated policy has no layers."""
-        raise ValueError("the simulator has no model that could read a prompt; train with one")
+        """Perplexities alone: the policy finds odd what looks difficult."""
+        return Reading(None, None, -self.prompts.looks_N[index_N].astype(np.float32))
 
     def judge(self, index_N: np.ndarray, context_N: list[str], max_tokens: int) -> list[str]:
         """p(1 - p) with noise, now and then without a number. Judgements cost no tokens here."""

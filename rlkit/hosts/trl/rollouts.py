@@ -48,7 +48,7 @@ class TRLHost:
     total.
     """
 
-    reads = True
+    shows = ("states", "likelihood", "perplexity")
 
     def __init__(self, trainer: Any):
         self.trainer = trainer

@@ -11,24 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.curriculum.estimators import Senses
-from rlkit.curriculum.estimators.features.feature import Feature
 from rlkit.curriculum.estimators.features.hashed import Hashed
-from rlkit.curriculum.estimators.features.readings import Readings, numbers_alone
-from rlkit.prompts.pool import PromptPool
+from rlkit.curriculum.estimators.features.readings import OfPolicy, numbers_alone
 
 
-class Likelihood(Feature):
+class Likelihood(OfPolicy):
     """Six plain numbers."""
 
-    static = False
-
-    def __init__(self, readings: Readings):
-        self.readings = readings
-
-    def bind(self, pool: PromptPool, senses: Senses) -> None:
-        """Raises as `Readings.bind`."""
-        self.readings.bind(pool, senses, "likelihood")
+    name = "likelihood"
 
     def look(self, index_N: np.ndarray, rows: list[dict[str, Any]]) -> Hashed:
         reading = self.readings(index_N, rows)

@@ -44,7 +44,7 @@ class Past(Feature):
             np.where(known_N, weight_N * (mean_N - 0.5), 0),
             weight_N,
             known_N,
-            np.where(known_N, np.log1p(age_N), 0),
+            np.where(known_N, np.log1p(np.maximum(age_N, 0)), 0),
             np.log1p(self._length_N[index_N]),
         ]
         return numbers_alone(np.stack(columns, axis=1))

@@ -11,6 +11,7 @@ import numpy as np
 
 from rlkit.curriculum.estimators import Reading, Senses
 from rlkit.curriculum.estimators.features.answer import answer_text, check_gold
+from rlkit.curriculum.estimators.features.feature import Feature
 from rlkit.curriculum.estimators.features.hashed import Hashed
 from rlkit.prompts.pool import PromptPool
 from rlkit.settings.columns import value_of
@@ -35,10 +36,10 @@ class Readings:
 
     def bind(self, pool: PromptPool, senses: Senses, feature: str) -> None:
         """Raises ValueError where the host has no policy to read with, or the data no golds."""
-        if not senses.reads:
+        if feature not in senses.shows:
             raise ValueError(
-                f"value_features names {feature}, which the policy shows, and this host has none (the simulator, "
-                f"an asynchronous trainer); leave {feature} out, or train with CurriculumGRPOTrainer"
+                f"value_features names {feature}, which needs the policy itself, and this host has none (the "
+                f"simulator, an asynchronous trainer); leave {feature} out, or use CurriculumGRPOTrainer"
             )
         if self.gold_column is not None:
             check_gold(pool, self.gold_column, "likelihood")
@@ -85,6 +86,26 @@ class Readings:
         self._part = {name: np.array(value) for name, value in state["part"].items()}
         self.num_read = state["num_read"]
         self._take(np.flatnonzero(index_K >= 0))
+
+
+class OfPolicy(Feature):
+    """A feature of readings; several may share them, and each saves them."""
+
+    static = False
+    name: str
+
+    def __init__(self, readings: Readings):
+        self.readings = readings
+
+    def bind(self, pool: PromptPool, senses: Senses) -> None:
+        """Raises as `Readings.bind`."""
+        self.readings.bind(pool, senses, self.name)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.readings.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.readings.load_state_dict(state)
 
 
 def numbers_alone(number_NK: np.ndarray) -> Hashed:

@@ -8,24 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from rlkit.curriculum.estimators import Senses
-from rlkit.curriculum.estimators.features.feature import Feature
 from rlkit.curriculum.estimators.features.hashed import Hashed
-from rlkit.curriculum.estimators.features.readings import Readings, numbers_alone
-from rlkit.prompts.pool import PromptPool
+from rlkit.curriculum.estimators.features.readings import OfPolicy, numbers_alone
 
 
-class States(Feature):
+class States(OfPolicy):
     """2 H plain numbers of a policy whose states have H."""
 
-    static = False
-
-    def __init__(self, readings: Readings):
-        self.readings = readings
-
-    def bind(self, pool: PromptPool, senses: Senses) -> None:
-        """Raises as `Readings.bind`."""
-        self.readings.bind(pool, senses, "states")
+    name = "states"
 
     def look(self, index_N: np.ndarray, rows: list[dict[str, Any]]) -> Hashed:
         state_N2H = self.readings(index_N, rows).state_N2H
