@@ -20,7 +20,16 @@ from rlkit.hosts.trl.knobs import Apply, Knobs
 from rlkit.hosts.trl.trainer_engine import unchanged_random_state
 from rlkit.live.branches import leave
 from rlkit.live.command import Command
-from rlkit.live.files import FINAL, Events, Requests, events_path, hold_life, read_lines, write_status
+from rlkit.live.files import (
+    FINAL,
+    Events,
+    Requests,
+    all_events,
+    events_path,
+    hold_life,
+    read_lines,
+    write_status,
+)
 from rlkit.live.files import command_of_event as asked
 from rlkit.record.manifest import defect
 
@@ -100,6 +109,7 @@ class Steering(TrainerCallback):
         (self.folder / "live").mkdir(parents=True, exist_ok=True)
         self._life = hold_life(self.folder)
         self._events, self._requests = Events(self.folder), Requests(self.folder)
+        lines = all_events(self.folder)
         commands = {line["uuid"]: asked(line) for line in lines}
         commands |= {command.uuid: command for command in self._requests.new()}
         ended = {line["uuid"] for line in lines if line["state"] in FINAL}
