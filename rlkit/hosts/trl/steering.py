@@ -40,6 +40,8 @@ POLL_SECONDS = 0.2
 FLUSH_SHARE, FLUSH_SECONDS = 0.02, 10.0
 """The page reads the ledger from the disk: there it goes when this share of the run's time, and at least so
 many seconds, have passed since it last did."""
+MOST_NAMED = 500
+"""Categories that the page offers; any can be written."""
 CHANGES = ("set", "put_aside", "bring_back")
 """Commands that the next steps depend on."""
 
@@ -117,6 +119,8 @@ class Steering(TrainerCallback):
             if command.uuid not in ended:
                 self._tell(command, "failed", reason="the run ended before it was done; ask again")
         self._queue, self._paused_by = [], None
+        values = self.trainer.pool.column("category")
+        self._categories = [] if values is None else sorted({str(value) for value in values})[:MOST_NAMED]
         self._flushed = self._started = time.monotonic()
 
     def _end(self) -> None:
@@ -193,6 +197,7 @@ class Steering(TrainerCallback):
             "step": state.global_step,
             "max_steps": state.max_steps,
             "can_evaluate": bool(self._evaluations()),
+            "categories": self._categories,
             **self.knobs.status(),
         }
         write_status(self.folder, status)

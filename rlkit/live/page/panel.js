@@ -43,7 +43,7 @@ const livePanel = (() => {
     "aria-label": label,
     onsubmit: (event) => { event.preventDefault(); submit(); },
   }, h("h3", {}, label), ...fields, h("div", { class: "pair" }, h("button", { type: "submit" }, text), second));
-  const labelled = (text, field) => h("label", {}, h("span", {}, text), field);
+  const labelled = (text, field) => h("div", { class: "field" }, h("label", { for: field.id }, text), field);
 
   const setting = h("select", { id: "live-setting", onchange: () => showSetting() });
   const value = h("input", { id: "live-value", autocomplete: "off", required: true });
