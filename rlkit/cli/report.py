@@ -27,7 +27,11 @@ def report(
     from rlkit.report.run_data import read_runs
 
     path = out or _place(runs) / "report" / "index.html"
-    write_page(read_runs(runs), path)
+    found = read_runs(runs)
+    try:
+        write_page(found, path)
+    except OSError as error:
+        raise ValueError(f"out ({path}) cannot be written ({error.strerror}); give another file") from error
     typer.echo(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 

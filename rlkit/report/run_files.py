@@ -95,7 +95,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.exists():
         return {}
-    settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} cannot be read ({' '.join(str(error).split())}); mend it") from error
+    if not isinstance(settings, Mapping):
+        raise ValueError(f"{path} holds no settings; write one `name: value` a line")
     flat: dict[str, Any] = {}
     for name, value in settings.items():
         flat |= value if isinstance(value, Mapping) else {name: value}

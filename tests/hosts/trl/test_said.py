@@ -1,4 +1,4 @@
-"""Guards the texts that a trainer keeps: those that were graded, with their rewards (resuming: test_resume.py)."""
+"""Guards the texts that a trainer keeps: those that were graded, with their rewards."""
 
 import pytest
 from tiny_trl import (
