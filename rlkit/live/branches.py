@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rlkit.live.files import events_path, read_lines
+from rlkit.live.files import FINAL, events_path, read_lines
 
 
 def leave(folder: Path, step: int, num_events: int) -> None:
@@ -21,15 +21,19 @@ def leave(folder: Path, step: int, num_events: int) -> None:
     """
     metrics, events = folder / "metrics.jsonl", events_path(folder)
     left = [row for row in read_lines(metrics) if row.get("step", 0) > step]
-    kept = read_lines(events)
+    lines = read_lines(events)
+    kept, gone = lines[:num_events], lines[num_events:]
+    # What had begun by then, such as the checkpoint by a command itself, has ended.
+    begun = {line["uuid"] for line in kept} - {line["uuid"] for line in kept if line["state"] in FINAL}
+    ends = [line for line in gone if line["uuid"] in begun and line["state"] in FINAL]
     number = len(read_lines(folder / "branches.jsonl")) + 1
     branch = folder / "branches" / str(number)
     branch.mkdir(parents=True, exist_ok=True)
     _write(branch / "metrics.jsonl", left)
-    _write(branch / "events.jsonl", kept[num_events:])
+    _write(branch / "events.jsonl", gone)
     if events.exists():
         temporary = events.with_suffix(".tmp")
-        _write(temporary, kept[:num_events])
+        _write(temporary, [*kept, *ends])
         temporary.replace(events)
     last = left[-1]["step"] if left else step
     line = {"branch": number, "from": step, "until": last, "time": time.time()}

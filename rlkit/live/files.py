@@ -148,9 +148,15 @@ def states(folder: Path) -> list[dict[str, Any]]:
         command.uuid: {**command.to_json(), "asked": command.time, "state": "requested"}
         for command in Requests(folder).new()
     }
-    for event in read_lines(events_path(folder)):
+    for event in all_events(folder):
         found[event.get("uuid", "")] = event
     return list(found.values())
+
+
+def all_events(folder: Path) -> list[dict[str, Any]]:
+    """Lines of `events.jsonl`, after those of the branches that the run has left."""
+    left = sorted((folder / "branches").glob("*/events.jsonl"), key=lambda path: int(path.parent.name))
+    return [line for path in [*left, events_path(folder)] for line in read_lines(path)]
 
 
 def state_of(folder: Path, uuid: str) -> dict[str, Any] | None:

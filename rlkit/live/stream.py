@@ -10,6 +10,8 @@ from typing import Any
 from rlkit.live.files import commands_path, events_path, status_path
 
 POLL_SECONDS = 0.5
+PANEL_SECONDS = 2.0
+"""Between two looks at what shows in no file's time: a killed run, a new checkpoint."""
 SILENCE_SECONDS = 15.0
 """After which a line without meaning says that the server lives."""
 
@@ -55,12 +57,12 @@ async def events(folder: Path, panel: Callable[[], dict[str, Any]]) -> AsyncIter
     commands, their states or the run's change."""
     steps = Tail(folder / "metrics.jsonl", at_end=True)
     watched = [commands_path(folder), events_path(folder), status_path(folder), folder / "branches.jsonl"]
-    before, shown, silence = None, "", 0.0
+    before, shown, age, silence = None, "", 0.0, 0.0
     while True:
         now = stamps(watched)
-        silence += POLL_SECONDS
-        if now != before or silence >= SILENCE_SECONDS:  # a killed run changes no file
-            before, text = now, json.dumps(await asyncio.to_thread(panel))
+        age, silence = age + POLL_SECONDS, silence + POLL_SECONDS
+        if now != before or age >= PANEL_SECONDS:
+            before, age, text = now, 0.0, json.dumps(await asyncio.to_thread(panel))
             if text != shown:
                 shown, silence = text, 0.0
                 yield f"event: panel\ndata: {text}\n\n"

@@ -150,15 +150,15 @@ def _marks(folder: Path, rows: Rows) -> list[dict[str, Any]]:
     ]
 
 
-def _changes(event: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a line of events.jsonl changed: each setting of `set` by itself, of the others what they were
-    given."""
-    if event["name"] == "set":
-        return [
-            {**event, "command": "set", "name": name, "old": event["old"][name], "new": new}
-            for name, new in event["new"].items()
-        ]
-    return [{**event, "command": event["name"], "name": None, "old": None}]
+def _changes(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What a line of events.jsonl changed: the settings of `set` one by one, others as they are."""
+    old, new = event.get("old"), event.get("new")
+    if event.get("name") != "set" or not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return [event]
+    return [
+        {**event, "command": "set", "name": name, "old": old.get(name), "new": value}
+        for name, value in new.items()
+    ]
 
 
 def _notes(groups: GroupTable, rows: Rows, points: int) -> list[str]:

@@ -71,7 +71,7 @@ NOT_NEGATIVE = (
     "fallback_steps",
 )
 AT_MOST = {
-    "max_rounds": 1000,
+    "max_rounds": 100,
     "value_steps": 1000,
     "oversample": 100,
     "references": 100,

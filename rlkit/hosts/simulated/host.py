@@ -118,7 +118,7 @@ NOT_NEGATIVE = (
 class SimulatedHost:
     """Rolls out by coin flips with the policy's present success probabilities."""
 
-    shows = ("perplexity",)
+    shows: tuple[str, ...] = ("perplexity",)
 
     def __init__(self, config: SimulationConfig):
         self.config = config

@@ -48,7 +48,7 @@ class TRLHost:
     total.
     """
 
-    shows = ("states", "likelihood", "perplexity")
+    shows: tuple[str, ...] = ("states", "likelihood", "perplexity")
 
     def __init__(self, trainer: Any):
         self.trainer = trainer

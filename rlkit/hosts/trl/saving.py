@@ -111,13 +111,13 @@ class Checkpoints:
         if is_foreign(checkpoint) and trainer.curriculum.safety.fresh_curriculum:
             trainer.record.totals["step"] = step_of(checkpoint)
             return
-        state = load_state(checkpoint, "curriculum")
-        trainer.steering.load_state_dict(state.get("steering"))
-        trainer.curriculum.load_state_dict(state["curriculum"], trainer.allow_changed_data)
-        trainer.record.load_state_dict(state["record"])
-        trainer.watch.load_state_dict(state["guards"])
-        trainer.host.kept.load_state_dict(state["kept"])
-        trainer.objectives.load_state_dict(state["objectives"])
+        saved = load_state(checkpoint, "curriculum")
+        trainer.steering.load_state_dict(saved.get("steering"))
+        trainer.curriculum.load_state_dict(saved["curriculum"], trainer.allow_changed_data)
+        trainer.record.load_state_dict(saved["record"])
+        trainer.watch.load_state_dict(saved["guards"])
+        trainer.host.kept.load_state_dict(saved["kept"])
+        trainer.objectives.load_state_dict(saved["objectives"])
         local = load_state(checkpoint, f"process-{trainer.accelerator.process_index}")
         check_processes(checkpoint, local["num_processes"], trainer.accelerator.num_processes)
         trainer._step, trainer._buffered_inputs = local["step"], local["buffered_inputs"]

@@ -20,7 +20,16 @@ from rlkit.hosts.trl.knobs import Apply, Knobs
 from rlkit.hosts.trl.trainer_engine import unchanged_random_state
 from rlkit.live.branches import leave
 from rlkit.live.command import Command
-from rlkit.live.files import FINAL, Events, Requests, events_path, hold_life, read_lines, write_status
+from rlkit.live.files import (
+    FINAL,
+    Events,
+    Requests,
+    all_events,
+    events_path,
+    hold_life,
+    read_lines,
+    write_status,
+)
 from rlkit.live.files import command_of_event as asked
 from rlkit.record.manifest import defect
 
@@ -31,6 +40,8 @@ POLL_SECONDS = 0.2
 FLUSH_SHARE, FLUSH_SECONDS = 0.02, 10.0
 """The page reads the ledger from the disk: there it goes when this share of the run's time, and at least so
 many seconds, have passed since it last did."""
+MOST_NAMED = 500
+"""Categories that the page offers; any can be written."""
 CHANGES = ("set", "put_aside", "bring_back")
 """Commands that the next steps depend on."""
 
@@ -100,6 +111,7 @@ class Steering(TrainerCallback):
         (self.folder / "live").mkdir(parents=True, exist_ok=True)
         self._life = hold_life(self.folder)
         self._events, self._requests = Events(self.folder), Requests(self.folder)
+        lines = all_events(self.folder)
         commands = {line["uuid"]: asked(line) for line in lines}
         commands |= {command.uuid: command for command in self._requests.new()}
         ended = {line["uuid"] for line in lines if line["state"] in FINAL}
@@ -107,6 +119,8 @@ class Steering(TrainerCallback):
             if command.uuid not in ended:
                 self._tell(command, "failed", reason="the run ended before it was done; ask again")
         self._queue, self._paused_by = [], None
+        values = self.trainer.pool.column("category")
+        self._categories = [] if values is None else sorted({str(value) for value in values})[:MOST_NAMED]
         self._flushed = self._started = time.monotonic()
 
     def _end(self) -> None:
@@ -183,6 +197,7 @@ class Steering(TrainerCallback):
             "step": state.global_step,
             "max_steps": state.max_steps,
             "can_evaluate": bool(self._evaluations()),
+            "categories": self._categories,
             **self.knobs.status(),
         }
         write_status(self.folder, status)

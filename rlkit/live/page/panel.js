@@ -39,11 +39,11 @@ const livePanel = (() => {
     onclick: () => { if (confirm("Save a checkpoint and end the run?")) rlkitLive.send("stop"); },
   });
 
-  const form = (label, fields, text, submit) => h("form", {
+  const form = (label, fields, text, submit, second = null) => h("form", {
     "aria-label": label,
     onsubmit: (event) => { event.preventDefault(); submit(); },
-  }, h("h3", {}, label), ...fields, h("button", { type: "submit" }, text));
-  const labelled = (text, field) => h("label", {}, h("span", {}, text), field);
+  }, h("h3", {}, label), ...fields, h("div", { class: "pair" }, h("button", { type: "submit" }, text), second));
+  const labelled = (text, field) => h("div", { class: "field" }, h("label", { for: field.id }, text), field);
 
   const setting = h("select", { id: "live-setting", onchange: () => showSetting() });
   const value = h("input", { id: "live-value", autocomplete: "off", required: true });
@@ -62,8 +62,7 @@ const livePanel = (() => {
     return /^[\d\s,]+$/.test(words) ? { prompts: words.split(/[\s,]+/).filter((word) => word) } : { categories: [words] };
   };
   const back = h("button", { type: "button", onclick: () => { if (prompts.reportValidity()) rlkitLive.send("bring_back", chosen()); } }, "Bring back");
-  const aside = form("Put prompts aside", [labelled("Category, or keys of prompts", prompts), known, asideNow], "Put aside", () => rlkitLive.send("put_aside", chosen()));
-  aside.append(back);
+  const aside = form("Put prompts aside", [labelled("Category, or keys of prompts", prompts), known, asideNow], "Put aside", () => rlkitLive.send("put_aside", chosen()), back);
 
   const note = h("input", { id: "live-note", maxlength: "2000", required: true });
   const notes = form("Keep a note with the step", [labelled("Note", note)], "Keep", async () => {

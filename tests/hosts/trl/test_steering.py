@@ -40,7 +40,7 @@ def test_a_command_takes_effect_with_the_next_step_and_is_told(tmp_path):
     assert (line["who"], line["asked"] <= line["time"]) == ("Ada", True)
     status = read_status(tmp_path)
     assert (status["state"], status["alive"], status["settings"]["temperature"]) == ("over", False, 0.7)
-    assert status["began"]["temperature"] == 1.0
+    assert status["began"]["temperature"] == 1.0 and status["categories"][:2] == ["tens 0", "tens 1"]
 
 
 def test_the_schedule_goes_on_from_a_new_rate(tmp_path):
