@@ -8,7 +8,8 @@ statistics and taking them up, without imports; *MB* the most memory the process
 and the simulator's own arrays included); *ms* the median step after `WARM_UP`: proposing 512 prompts from
 8,192 candidates, observing their groups, and the metrics, and in brackets its time on the processor, which
 other jobs on the machine disturb less. Rollouts are not counted. Every preset gets 16
-candidates a place, also those that take the first of them. `pcl` has the text backbone.
+candidates a place, also those that take the first of them. Value models see the text of the rows,
+or `--features`; the gold is the row's `pass_rate`, read by its form.
 """
 
 import argparse
@@ -32,9 +33,13 @@ WARM_UP = 3
 SIZES = "10000,100000,1000000,10000000"
 
 
-def measure(preset: str, size: int, num_steps: int) -> dict:
+def measure(preset: str, size: int, num_steps: int, features: str) -> dict:
     """Ready seconds, milliseconds of every step after the warm-up (real, and on the processor), megabytes."""
-    text = {"value_backbone": "text"} if "value_backbone" in PRESETS[preset].numbers else {}
+    text = (
+        {"value_features": features, "value_gold_column": "pass_rate"}
+        if "value_features" in PRESETS[preset].numbers
+        else {}
+    )
     curriculum = build_curriculum(CurriculumConfig(preset, candidates=CANDIDATES // GROUPS, **text))
     config = SimulationConfig(num_prompts=size, groups_per_step=GROUPS)
     start = time.perf_counter()
@@ -66,9 +71,9 @@ def _now() -> np.ndarray:
     return np.array([time.perf_counter(), time.process_time()])
 
 
-def measure_apart(preset: str, size: int, num_steps: int) -> dict:
+def measure_apart(preset: str, size: int, num_steps: int, features: str) -> dict:
     """As `measure`, in a process of its own."""
-    command = [sys.executable, __file__, "--child", preset, str(size), str(num_steps)]
+    command = [sys.executable, __file__, "--child", preset, str(size), str(num_steps), features]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
 
@@ -95,16 +100,22 @@ def main() -> None:
     parser.add_argument("--presets", default=",".join(PRESETS), help="Separated by commas.")
     parser.add_argument("--sizes", default=SIZES, help="Prompts in the pool, separated by commas.")
     parser.add_argument("--steps", type=int, default=30, help="Measured steps.")
+    parser.add_argument(
+        "--features", default="text", help="What value models see of a row: text,answer,columns."
+    )
     parser.add_argument("--json", type=Path, help="Write every number here.")
-    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        preset, size, num_steps = args.child
-        print(json.dumps(measure(preset, int(size), int(num_steps))))
+        preset, size, num_steps, features = args.child
+        print(json.dumps(measure(preset, int(size), int(num_steps), features)))
         return
     found: dict[str, dict[str, dict]] = {}
     for preset in args.presets.split(","):
-        found[preset] = {size: measure_apart(preset, int(size), args.steps) for size in args.sizes.split(",")}
+        found[preset] = {
+            size: measure_apart(preset, int(size), args.steps, args.features)
+            for size in args.sizes.split(",")
+        }
         print(f"{preset} done", file=sys.stderr)
     print(table(found))
     if args.json is not None:

@@ -165,7 +165,7 @@ class Student:
     """A value model that meets prompts in rounds, as a run would feed it."""
 
     def __init__(self, pool: PromptPool, seed: int, features: str):
-        self.model = ValueModel(backbone="text", features=features, seed=seed)
+        self.model = ValueModel(features=features, seed=seed)
         self.model.bind(
             pool, SimulatedHost(SimulationConfig(num_prompts=1))
         )  # whose features it never asks for

@@ -230,18 +230,13 @@ class CurriculumConfig(SafetyConfig):
         default=None,
         metadata={"help": "Cost of a completion beside its tokens, in mean lengths (rlkit 1: ours)."},
     )
-    value_backbone: str | None = field(
-        default=None,
-        metadata={
-            "help": "What the value model sees: policy (its last hidden state), linear (the same, with a "
-            "head in closed form) or text (hashed words)."
-        },
-    )
+    value_backbone: str | None = field(default=None, metadata={"help": "Gone: see value_features."})
     value_features: str | None = field(
         default=None,
         metadata={
-            "help": "What value_backbone=text sees of a row, joined by commas: text, answer (the form of the "
-            "gold, which the policy never sees), columns (the others)."
+            "help": "What the value model sees of a prompt, joined by commas: text, answer (the form of the "
+            "gold, which the policy never sees), columns (the others), last_state (the policy's last hidden "
+            "state); or policy, PCL's own head on that state (docs/value_model.md)."
         },
     )
     value_gold_column: str | None = field(

@@ -9,10 +9,13 @@ CHOICES = {
     "subset": ("hard", "medium", "easy", "random"),
     "fill": ("top_up", "shrink", "error"),
     "allocation": ("equal", "knapsack", "vip", "cures"),
-    "value_backbone": ("policy", "linear", "text"),
 }
-FEATURES = ("text", "answer", "columns", "states", "likelihood", "past")
+FEATURES = ("text", "answer", "columns", "last_state", "states", "likelihood", "past")
 """What the value model may see of a prompt."""
+POLICY = "policy"
+"""In the place of features: PCL's own head on the policy's last hidden state."""
+BACKBONES = {"policy": "policy", "linear": "last_state", "text": "text"}
+"""What `value_backbone` named, before there was one head."""
 OF_THE_RANGE = ("target", "band_low", "band_high")
 SHARES = (
     "variance_floor",
@@ -99,14 +102,25 @@ def check_choices(config: Any) -> None:
         value = getattr(config, name)
         if value is not None and value not in choices:
             raise ValueError(f"{name} ({value!r}) must be one of {', '.join(choices)}")
-    unknown = set((config.value_features or "text").split(",")) - set(FEATURES)
-    if unknown:
-        raise ValueError(
-            f"value_features ({config.value_features!r}) names {', '.join(map(repr, sorted(unknown)))}; "
-            f"there are: {', '.join(FEATURES)}, joined by commas without spaces"
-        )
+    _check_features(config)
     if config.budget is not None:
         parse_budget(config.budget)
+
+
+def _check_features(config: Any) -> None:
+    if config.value_backbone is not None:
+        remedy = BACKBONES.get(config.value_backbone, "text")
+        raise ValueError(
+            f"value_backbone ({config.value_backbone!r}) is gone: there is one head for all features; name "
+            f"what it sees, value_features={remedy}"
+        )
+    names = (config.value_features or POLICY).split(",")
+    unknown = set(names) - set(FEATURES)
+    if unknown and names != [POLICY]:
+        raise ValueError(
+            f"value_features ({config.value_features!r}) names {', '.join(map(repr, sorted(unknown)))}; "
+            f"there are: {', '.join(FEATURES)}, joined by commas without spaces, or {POLICY} alone"
+        )
 
 
 def check_together(config: Any) -> None:

@@ -28,8 +28,8 @@ class SafetyConfig:
     fallback_steps: int = field(
         default=50,
         metadata={
-            "help": "Steps in a row in which the value model explains none of the variance of the groups' "
-            "means after which prompts are taken in the stream's order, until it does again. 0: never."
+            "help": "Steps after which a value model that is no better than the mean on prompts of the "
+            "exploration share (explore_share) does not choose, until it is. 0: never."
         },
     )
     fresh_curriculum: bool = field(

@@ -67,7 +67,7 @@ def same(first, second) -> None:
 @pytest.mark.parametrize("name", [*PRESETS, "pcl-text"])
 def test_resuming_from_disk_is_never_having_stopped(name, stop, tmp_path):
     config = CurriculumConfig(
-        name.removesuffix("-text"), value_backbone="text" if name == "pcl-text" else None, curriculum_seed=11
+        name.removesuffix("-text"), value_features="text" if name == "pcl-text" else None, curriculum_seed=11
     )
     host = host_of()
     first = bound(config, host)

@@ -110,7 +110,7 @@ def rows_of(num=400, seed=0):
 
 def explained(features, tmp_path=None) -> float:
     rows, rate_N = rows_of()
-    model = ValueModel(backbone="text", features=features)
+    model = ValueModel(features=features)
     model.bind(make_pool(rows), None)  # type: ignore[arg-type]
     rng = np.random.default_rng(1)
     for start in range(0, 300, 25):
@@ -118,7 +118,7 @@ def explained(features, tmp_path=None) -> float:
         signal_PG = (rng.random((25, 8)) < rate_N[index_P, None]).astype(float)
         model.observe(Groups(index_P, signal_PG, signal_PG, signal_PG), model.predict(index_P))
     if tmp_path is not None:
-        other = ValueModel(backbone="text", features=features)
+        other = ValueModel(features=features)
         other.bind(make_pool(rows), None)  # type: ignore[arg-type]
         save_state(tmp_path, "model", model.state_dict())
         other.load_state_dict(load_state(tmp_path, "model"))
@@ -182,16 +182,11 @@ PLAIN = [{"prompt": f"p{row}", "gold": "" if row < 20 else None} for row in rang
     ],
 )
 def test_what_the_data_lacks_is_told_before_a_model_loads(numbers, message):
-    curriculum = build_curriculum(CurriculumConfig("pcl", value_backbone="text", **numbers))
+    curriculum = build_curriculum(CurriculumConfig("pcl", **numbers))
     with pytest.raises(ValueError, match=message):
         curriculum.bind(make_pool(PLAIN), None, 4)
 
 
 def test_an_unknown_feature_is_told():
     with pytest.raises(ValueError, match=r"names 'wizard'; there are: text, answer, columns"):
-        build_curriculum(CurriculumConfig("pcl", value_backbone="text", value_features="text,wizard"))
-
-
-def test_features_that_the_backbone_does_not_have_are_told(caplog):
-    build_curriculum(CurriculumConfig("rlkit", value_features="text,answer"))
-    assert "value_backbone='linear' does not use value_features; it is ignored" in caplog.messages
+        build_curriculum(CurriculumConfig("pcl", value_features="text,wizard"))

@@ -28,7 +28,7 @@ class Same:
 
 def bound(decay=0.8, repeat_gap=0, scale=None) -> Fused:
     scale = scale or Scale()
-    value_model = ValueModel(backbone="linear", signal_min=scale.low, signal_max=scale.high)
+    value_model = ValueModel(features="last_state", signal_min=scale.low, signal_max=scale.high)
     fused = Fused(value_model, decay=decay, repeat_gap=repeat_gap, scale=scale)
     fused.bind(make_pool([{"prompt": f"p{i}"} for i in range(NUM)]), Same())
     return fused

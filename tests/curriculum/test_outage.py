@@ -59,13 +59,13 @@ def run(tmp_path, config: CurriculumConfig, steps: int, seed: int = 0):
 
 CASES = [
     *(CurriculumConfig(preset) for preset in PRESETS),
-    CurriculumConfig("pcl", value_backbone="linear"),
-    CurriculumConfig("pcl", value_backbone="text"),
+    CurriculumConfig("pcl", value_features="last_state"),
+    CurriculumConfig("pcl", value_features="text"),
     CurriculumConfig("uniform", allocation="vip"),
 ]
 
 
-@pytest.mark.parametrize("config", CASES, ids=lambda config: f"{config.curriculum}-{config.value_backbone}")
+@pytest.mark.parametrize("config", CASES, ids=lambda config: f"{config.curriculum}-{config.value_features}")
 def test_a_category_comes_back_after_an_outage_and_the_guard_names_it(tmp_path, config, caplog):
     shares, alarms = run(tmp_path, config, steps=LAST + 60)
     assert shares[LAST + 20 :].mean() >= HALF_OF_NATURAL

@@ -86,12 +86,12 @@ OTHERWISE = {
     **dict.fromkeys(("value_steps", "value_buffer", "reference_steps"), 7),
     **dict.fromkeys(("references", "selection_temperature"), 0.2),
     **dict.fromkeys(("oversample", "prior", "target_start", "target_step", "target_slope"), 3.0),
-    **{"fill": "error", "subset": "easy", "value_backbone": "text", "band_high": 0.85},
+    **{"fill": "error", "subset": "easy", "band_high": 0.85},
     **{"judgement_weight": 0.3, "judgement_memory": 7, "judgement_length": 7},
     **{"value_learning_rate": 0.1, "bank_momentum": 0.6, "allocation": "cures"},
     **dict.fromkeys(("screen", "shelf_size", "max_age"), 3),
     **{"headroom": 3.0, "explore_share": 0.3, "repeat_gap": 7, "group_cost": 3.0},
-    **{"value_features": "text,answer", "value_layer": 0.25},
+    **{"value_features": "text,answer", "value_layer": 0.25, "feature_age": 7},
 }
 """A value of each number that no preset has by itself."""
 
@@ -100,11 +100,12 @@ OTHERWISE = {
     ("name", "field"), [(name, field) for name in PRESETS for field in PRESETS[name].numbers]
 )
 def test_each_number_reaches_the_part_it_is_of(name, field):
-    # The head that has all of the value model's numbers.
-    backbone = {"value_backbone": "policy"} if field.startswith("value_") else {}
-    changed = build_curriculum(CurriculumConfig(name, **{**backbone, field: OTHERWISE[field]}))
-    plain = make_up(build_curriculum(CurriculumConfig(name, **backbone)))
-    assert make_up(changed) != plain == make_up(build_curriculum(CurriculumConfig(name, **backbone)))
+    # The head that has the number: PCL's, or the one that looks at states.
+    of_states = field in ("value_layer", "feature_age")
+    head = {"value_features": "states" if of_states else "policy"} if "value_" in field or of_states else {}
+    changed = build_curriculum(CurriculumConfig(name, **{**head, field: OTHERWISE[field]}))
+    plain = make_up(build_curriculum(CurriculumConfig(name, **head)))
+    assert make_up(changed) != plain == make_up(build_curriculum(CurriculumConfig(name, **head)))
 
 
 def make_up(curriculum) -> str:
@@ -116,9 +117,9 @@ def make_up(curriculum) -> str:
     shelf = getattr(curriculum.shelf, "__dict__", {})
     value_model = getattr(estimator.get("value_model"), "__dict__", estimator)
     head = getattr(value_model.get("_head"), "__dict__", {})
-    return re.sub(
-        r"0x[0-9A-Fa-f]+", "", repr((parts, estimator, value_model, head, shelf, sources, memories))
-    )
+    read = [vars(getattr(feature, "readings", feature)) for feature in head.get("features", [])]
+    made = (parts, estimator, value_model, head, read, shelf, sources, memories)
+    return re.sub(r"0x[0-9A-Fa-f]+", "", repr(made))
 
 
 def test_numbers_set_by_hand_win_over_the_presets():
@@ -140,17 +141,17 @@ def test_a_settings_object_or_a_name_make_the_same():
     assert by_name.name == by_config.name
 
 
-@pytest.mark.parametrize("backbone", ["text", "linear"])
-def test_a_number_that_the_backbone_does_not_have_is_told(caplog, backbone):
-    text = CurriculumConfig("pcl", value_backbone=backbone)
+@pytest.mark.parametrize("features", ["text", "last_state"])
+def test_a_number_that_the_head_does_not_have_is_told(caplog, features):
+    text = CurriculumConfig("pcl", value_features=features)
     with caplog.at_level(logging.WARNING, logger="rlkit"):
         build_curriculum(text)
         build_curriculum(resolve_config(text))
         build_curriculum(CurriculumConfig("pcl", value_hidden=8, value_steps=2))
     assert not caplog.messages
     with caplog.at_level(logging.WARNING, logger="rlkit"):
-        build_curriculum(CurriculumConfig("pcl", value_backbone=backbone, value_hidden=8, value_steps=2))
-    told = f"value_backbone={backbone!r} does not use value_hidden, value_steps; it is ignored"
+        build_curriculum(CurriculumConfig("pcl", value_features=features, value_hidden=8, value_steps=2))
+    told = f"value_features={features!r} does not use value_hidden, value_steps; it is ignored"
     assert caplog.messages == [told]
 
 

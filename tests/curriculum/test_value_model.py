@@ -157,7 +157,7 @@ def test_groups_without_a_score_teach_nothing():
     before = untaught.predict(EVERYTHING)
     value_model.observe(graded(EVERYTHING, np.full((NUM, 4), NAN)), value_model.predict(EVERYTHING))
     same(value_model.predict(EVERYTHING), before)
-    assert value_model.state_dict()["recent"] == []
+    assert value_model.state_dict()["head"]["recent"] == []
 
 
 def test_groups_without_a_score_are_as_if_they_were_not_there():
@@ -207,8 +207,8 @@ def test_state_round_trip_to_the_bit(num_rounds, tmp_path):
     teach(first, flips, num_rounds)
     save_state(tmp_path, "value_model", first.state_dict())
     second.load_state_dict(load_state(tmp_path, "value_model"))
-    assert num_rounds == 0 or second.state_dict()["optimizer"]["state"][0]["step"] == 8 * num_rounds
-    assert len(second.state_dict()["recent"]) == min(num_rounds, 16)
+    assert num_rounds == 0 or second.state_dict()["head"]["optimizer"]["state"][0]["step"] == 8 * num_rounds
+    assert len(second.state_dict()["head"]["recent"]) == min(num_rounds, 16)
     if num_rounds:
         same(first.predict(EVERYTHING), second.predict(EVERYTHING))
         for value_model in (first, second):
@@ -221,7 +221,7 @@ def test_state_round_trip_to_the_bit(num_rounds, tmp_path):
     ("settings", "said"),
     [
         ({"hidden": 32}, "value_hidden=64, this run asks for 32"),
-        ({"backbone": "text"}, "value_backbone='policy', this run asks for 'text'"),
+        ({"features": "text"}, "value_features='policy', this run asks for 'text'"),
     ],
 )
 def test_a_checkpoint_of_another_make_is_told(settings, said):
@@ -240,7 +240,7 @@ def test_making_and_fitting_leave_the_global_generator_alone():
     torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
 
 
-def test_the_text_backbone_learns_from_words():
+def test_the_text_feature_learns_from_words():
     rng = np.random.default_rng(0)
     numbers = rng.integers(10, 99, (200, 2))
     easy = rng.random(200) < 0.5
@@ -250,7 +250,7 @@ def test_the_text_backbone_learns_from_words():
     ]
     pool = pool_of(dict.fromkeys(texts))
     p_N = np.array([0.9 if row["prompt"].startswith("Add") else 0.1 for row in pool.rows])
-    value_model = ValueModel(backbone="text")
+    value_model = ValueModel(features="text")
     value_model.bind(pool, Bumps())
     unseen = np.arange(len(pool)) >= 120
     for _ in range(6):

@@ -44,7 +44,15 @@ from rlkit.settings.safety import SafetyConfig
             "target (1.0) must lie between 0 and 1 for curriculum='adarft'",
         ),
         ({"fill": "drop"}, "fill ('drop') must be one of top_up, shrink, error"),
-        ({"value_backbone": "bert"}, "value_backbone ('bert') must be one of policy, linear, text"),
+        (
+            {"value_backbone": "linear"},
+            "value_backbone ('linear') is gone: there is one head for all features; ",
+        ),
+        ({"value_backbone": "linear"}, "name what it sees, value_features=last_state"),
+        (
+            {"value_features": "policy,text"},
+            "value_features ('policy,text') names 'policy'; there are: text,",
+        ),
         ({"target": 50.0}, "target (50.0) must lie in 0 to 1: it is a share of the range"),
         ({"band_low": -0.1}, "band_low (-0.1) must lie in 0 to 1"),
         ({"band_high": 80.0}, "band_high (80.0) must lie in 0 to 1"),
@@ -68,7 +76,7 @@ def test_impossible_settings(settings, message):
         {"band_low": 0.0, "band_high": 1.0, "target": 1.0},
         {"signal_min": -1.0, "signal_max": 1.0},
         *({"fill": fill} for fill in CHOICES["fill"]),
-        *({"value_backbone": backbone} for backbone in CHOICES["value_backbone"]),
+        *({"value_features": features} for features in ("policy", "text", "last_state,text")),
     ],
 )
 def test_possible_settings(settings):

@@ -1,4 +1,4 @@
-"""The policy backbone's head: a small MLP on the policy's own hidden state, trained by AdamW.
+"""The head of PCL: a small MLP on the policy's own hidden state, trained by AdamW.
 
 The mean learns by binomial cross-entropy with the group's mean as its target (PCL, arXiv 2510.01135, takes
 the squared error: same minimum, but its gradient dies where a confident prediction is wrong), the
@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from rlkit.curriculum.estimators import Senses
 from rlkit.prompts.pool import PromptPool
+from rlkit.types import Groups
 
 Example = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 """Features (P, D), mean (P,), unbiased variance (P,) and scored completions (P,) of a round's groups."""
@@ -92,6 +93,12 @@ class MlpHead:
             loss.backward()
             self._optimizer.step()
         self.loss = float(mean_loss.detach())
+
+    def observe(self, groups: Groups) -> None:
+        """It sees nothing that learns."""
+
+    def metrics(self) -> dict[str, float]:
+        return {}
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -2,12 +2,11 @@
 
     mean = sigmoid(a),  dispersion = sigmoid(b),  variance = mean * (1 - mean) * dispersion
 
-(a, b) comes from a head over a backbone's features of the prompt: an MLP on the policy's hidden state
-(`mlp_head.py`), or ridge regression on that state (`linear_head.py`) or on what the prompt's row says
-(`hashed_head.py`), which fit mean and variance directly, kept inside what some (a, b) could give. Binary
-rewards have dispersion 1; graded rewards have less, and there aiming at the most variance differs from
-aiming at a mean of one half. It trains only on groups that were graded anyway, and keeps the features of
-recent ones, or their moments, to learn from them again.
+(a, b) comes from a head over what is seen of the prompt: Bayesian linear regression on features
+(`bayes_head.py`), or PCL's, an MLP on the policy's hidden state (`mlp_head.py`). The former fits mean and
+dispersion directly, kept inside what some (a, b) could give. Binary rewards have dispersion 1; graded rewards
+have less, and there aiming at the most variance differs from aiming at a mean of one half. It trains only on
+groups that were graded anyway.
 """
 
 from typing import Any, Protocol
@@ -15,12 +14,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from rlkit.curriculum.estimators import Senses
+from rlkit.curriculum.estimators.bayes_head import BayesHead
 from rlkit.curriculum.estimators.features import make_features
-from rlkit.curriculum.estimators.hashed_head import HashedHead
-from rlkit.curriculum.estimators.linear_head import LinearHead
 from rlkit.curriculum.estimators.positions import positions_among
 from rlkit.curriculum.scale import Scale
 from rlkit.prompts.pool import PromptPool
+from rlkit.settings.limits import POLICY
 from rlkit.types import Groups, Prediction
 
 ERROR_MEMORY = 0.9
@@ -28,7 +27,7 @@ ERROR_MEMORY = 0.9
 
 
 class Head(Protocol):
-    """Features of prompts, and mean and variance from them on a scale of 0 to 1."""
+    """Features of prompts, and from them mean and variance on a scale of 0 to 1."""
 
     loss: float
 
@@ -39,6 +38,10 @@ class Head(Protocol):
     def learn(self, features: Any, mean: np.ndarray, variance: np.ndarray, count: np.ndarray) -> None:
         """Takes in a round's groups: mean, unbiased variance and scored completions, (P,) each."""
 
+    def observe(self, groups: Groups) -> None:
+        """What the features learn of all groups, after `learn`."""
+
+    def metrics(self) -> dict[str, float]: ...
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
@@ -47,12 +50,12 @@ class ValueModel:
     """An estimator with a learned head.
 
     Args:
-        backbone: "policy", the policy's last hidden state at the end of the prompt (one prefill a candidate),
-            "linear", the same with a head in closed form, or "text", what the row says (no model).
-        features, gold_column: of the text backbone: what it sees of a row (`features/`).
+        features: what the head sees of a prompt (`features/`), joined by commas; or `policy`, the policy's
+            last hidden state under PCL's own head.
+        gold_column: of the features `answer` and `likelihood`.
         layer: of the policy, that the feature `states` looks at, as a share of its depth.
         age: steps that what the policy shows of a prompt serves.
-        hidden, learning_rate, steps, buffer: of the policy backbone's head (`MlpHead`); the others have none.
+        hidden, learning_rate, steps, buffer: of PCL's head (`MlpHead`); the other has none.
         signal_min, signal_max: the signal's range, mapped to 0..1 inside.
         seed: of the head's initial weights, or of which groups it learns from again.
     """
@@ -60,12 +63,11 @@ class ValueModel:
     def __init__(
         self,
         *,
-        backbone: str = "policy",
         hidden: int = 64,
         learning_rate: float = 3e-3,
         steps: int = 8,
         buffer: int = 16,
-        features: str = "text",
+        features: str = "policy",
         gold_column: str | None = None,
         layer: float = 0.5,
         age: int = 1,
@@ -73,29 +75,26 @@ class ValueModel:
         signal_max: float = 1.0,
         seed: int = 0,
     ):
-        self.backbone, self.hidden, self.features, self.layer = backbone, hidden, features, layer
+        self.features, self.hidden, self.layer = features, hidden, layer
         self.signal_min, self.signal_range = signal_min, signal_max - signal_min
-        if backbone == "text":
-            names = tuple(features.split(","))
-            scale = Scale(signal_min, signal_max)
-            self._head: Head = HashedHead(seed, make_features(names, gold_column, layer, age, scale))
-        elif backbone == "linear":
-            self._head = LinearHead(seed)
-        else:
-            # torch loads here: the other backbones run on NumPy alone.
+        if features == POLICY:
+            # torch loads here: the other head runs on NumPy alone.
             from rlkit.curriculum.estimators.mlp_head import MlpHead
 
-            self._head = MlpHead(hidden, learning_rate, steps, buffer, seed)
+            self._head: Head = MlpHead(hidden, learning_rate, steps, buffer, seed)
+        else:
+            names, scale = tuple(features.split(",")), Scale(signal_min, signal_max)
+            self._head = BayesHead(seed, make_features(names, gold_column, layer, age, scale))
         self._index_N = np.empty(0, dtype=np.int64)
-        self._features: Any = None
+        self._seen: Any = None
         self._squared_error = 1 / 12
 
     def bind(self, pool: PromptPool, senses: Senses) -> None:
         self._head.bind(pool, senses)
 
     def predict(self, index_N: np.ndarray) -> Prediction:
-        self._index_N, self._features = index_N, self._head.look(index_N)
-        mean_N, variance_N = self._head.predict(self._features)
+        self._index_N, self._seen = index_N, self._head.look(index_N)
+        mean_N, variance_N = self._head.predict(self._seen)
         return Prediction(
             mean_N * self.signal_range + self.signal_min,
             variance_N * self.signal_range**2,
@@ -104,13 +103,16 @@ class ValueModel:
 
     def observe(self, groups: Groups, prediction: Prediction) -> None:
         scored = groups.count_P > 0
-        if not scored.any():
-            return
+        if scored.any():
+            self._learn(groups, prediction, scored)
+        self._head.observe(groups)
+
+    def _learn(self, groups: Groups, prediction: Prediction, scored: np.ndarray) -> None:
         count = groups.count_P[scored]
         mean = np.clip((groups.mean_P[scored] - self.signal_min) / self.signal_range, 0, 1)
         variance = groups.variance_P[scored] / self.signal_range**2
         self._track_error(prediction, mean, variance, count, scored)
-        features = self._head.take(self._features, self.positions(groups.index_P[scored]))
+        features = self._head.take(self._seen, self.positions(groups.index_P[scored]))
         # One completion has no variance of its own; weight count - 1 leaves it out of the dispersion's loss.
         unbiased = variance * count / np.maximum(count - 1, 1)
         self._head.learn(features, mean, unbiased, count)
@@ -132,26 +134,29 @@ class ValueModel:
         return float(np.sqrt(self._squared_error)) * self.signal_range
 
     def metrics(self) -> dict[str, float]:
-        return {"value_model/loss": self._head.loss, "value_model/error": float(np.sqrt(self._squared_error))}
+        return {
+            "value_model/loss": self._head.loss,
+            "value_model/error": float(np.sqrt(self._squared_error)),
+            **self._head.metrics(),
+        }
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "backbone": self.backbone,
             "hidden": self.hidden,
             "features": self.features,
             "layer": self.layer,
             "squared_error": self._squared_error,
             "loss": self._head.loss,
-            **self._head.state_dict(),
+            "head": self._head.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Raises ValueError where the checkpoint's head is of another make."""
-        for name in ("backbone", "hidden", "features", "layer"):
+        for name in ("features", "hidden", "layer"):
             if state[name] != getattr(self, name):
                 raise ValueError(
                     f"the checkpoint has value_{name}={state[name]!r}, this run asks for "
                     f"{getattr(self, name)!r}; resume with the checkpoint's"
                 )
         self._squared_error, self._head.loss = state["squared_error"], state["loss"]
-        self._head.load_state_dict(state)
+        self._head.load_state_dict(state["head"])

@@ -15,6 +15,7 @@ from rlkit.curriculum.presets.static import STATIC
 from rlkit.curriculum.signal_range import SignalRange
 from rlkit.settings.budget import parse_budget
 from rlkit.settings.config import CurriculumConfig
+from rlkit.settings.limits import POLICY
 
 __all__ = ["PRESETS", "Parts", "Preset", "Truth", "build_curriculum", "resolve_config"]
 
@@ -57,14 +58,11 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
     unused = [name for name in unused if name not in preset.numbers]
     if unused:
         logger.warning("curriculum=%r does not use %s; it is ignored", config.curriculum, ", ".join(unused))
-    if "value_backbone" in preset.numbers:
-        of_others = list(POLICY_HEAD) if config.value_backbone in ("linear", "text") else []
-        if config.value_backbone != "text":
-            of_others.append("value_features")
-        idle = [name for name in of_others if getattr(config, name) != preset.numbers[name]]
+    if "value_features" in preset.numbers and config.value_features != POLICY:
+        idle = [name for name in POLICY_HEAD if getattr(config, name) != preset.numbers[name]]
         if idle:
             logger.warning(
-                "value_backbone=%r does not use %s; it is ignored", config.value_backbone, ", ".join(idle)
+                "value_features=%r does not use %s; it is ignored", config.value_features, ", ".join(idle)
             )
     parts = preset.parts(config, truth)
     return Curriculum(

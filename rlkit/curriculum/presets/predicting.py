@@ -63,9 +63,8 @@ def _fused(config: CurriculumConfig) -> Parts:
 # The paper's head and its learning rate were not found: these are ours, from the addition task (LOG.md).
 POLICY_HEAD = {"value_hidden": 64, "value_learning_rate": 3e-3, "value_steps": 8, "value_buffer": 16}
 VALUE_MODEL = {
-    "value_backbone": "policy",
     **POLICY_HEAD,
-    "value_features": "text",
+    "value_features": "policy",
     "value_layer": 0.5,
 }
 
@@ -155,7 +154,7 @@ PREDICTING: dict[str, Preset] = {
             "decay": 0.8,
             "group_cost": 1.0,
             **VALUE_MODEL,
-            "value_backbone": "linear",
+            "value_features": "last_state",
         },
         parts=lambda config, truth: _fused(config),
     ),

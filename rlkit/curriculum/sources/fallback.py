@@ -1,50 +1,110 @@
 """A value model that predicts no better than the mean is set aside, until it does.
 
-Judged by the calibration's window of 512 groups: with few groups a step it takes as long to see either.
+It is judged on prompts that it did not choose: those of the exploration share, and all while it is set aside.
+Among chosen ones success looks like failure, as they are chosen to be alike.
+
+    skill = 1 - sum (m - v)^2 / sum m^2      over the last `WINDOW` such groups
+
+m is a group's mean less the running mean of the groups before, and v its prediction less the running mean of
+predictions: a model that only follows the level has no skill, and one that is wrong about the level alone
+keeps its own, since choosing needs the order only. Where the means differ by no more than the flips of a
+group explain, there is nothing to predict, and no news.
 """
 
 import logging
 from typing import Any
 
+import numpy as np
+
+from rlkit.types import Groups, Prediction
+
 logger = logging.getLogger(__name__)
+
+WINDOW = 256
+LEAST = 24
+"""Groups without which nothing is said."""
+MEMORY = 0.97
+"""Weight of the past, a group, in the running mean."""
+LEAST_SKILL = 0.02
+"""A model that follows the level has some luck beside the running mean (LOG.md)."""
 
 
 class Fallback:
-    """Counts the steps in a row in which the predictions explain none of the variance of the groups' means.
+    """Whether prompts are to be taken in the stream's order.
 
     Args:
-        steps: so many of them, and prompts are to be taken in the stream's order. 0 never does.
+        steps: so many of them, the first of the run, give a value model time to learn. 0 never judges.
     """
 
     def __init__(self, steps: int = 0):
         self.steps = steps
-        self._poor = 0
+        self.active = False
+        self._num_steps = 0
+        self._levels_2: np.ndarray | None = None
+        # (m - v)^2, m^2, and m^2 less the part of the flips.
+        self._recent_K3 = np.empty((0, 3))
+
+    def observe(self, prediction: Prediction, groups: Groups) -> None:
+        """Takes in groups that the predictions did not choose, with what was said of them before."""
+        if self.steps == 0:
+            return
+        for position in np.flatnonzero(groups.count_P > 0):
+            both = np.array([groups.mean_P[position], prediction.mean_N[position]])
+            if self._levels_2 is None:
+                self._levels_2 = both
+            m, v = both - self._levels_2
+            flips = groups.variance_P[position] / max(groups.count_P[position] - 1, 1)
+            self._recent_K3 = np.concatenate([self._recent_K3, [((m - v) ** 2, m**2, m**2 - flips)]])[
+                -WINDOW:
+            ]
+            self._levels_2 = MEMORY * self._levels_2 + (1 - MEMORY) * both
 
     @property
-    def active(self) -> bool:
-        return 0 < self.steps <= self._poor
+    def skill(self) -> float | None:
+        """None where too few groups were seen, or where there is nothing to predict."""
+        num = len(self._recent_K3)
+        if num < LEAST:
+            return None
+        error, beside, differing = self._recent_K3.T
+        if differing.mean() <= 2 * differing.std() / np.sqrt(num):
+            return None
+        return float(1 - error.sum() / beside.sum())
 
-    def observe(self, explained_variance: float | None) -> None:
-        """Takes in a step's calibration; None is no news."""
-        if self.steps == 0 or explained_variance is None:
+    def finish(self) -> None:
+        """Ends a step."""
+        self._num_steps += 1
+        skill = self.skill
+        if self.steps == 0 or self._num_steps < self.steps or skill is None:
             return
-        before = self.active
-        self._poor = self._poor + 1 if explained_variance <= 0 else 0
+        before, self.active = self.active, skill < LEAST_SKILL
         if self.active and not before:
             logger.warning(
-                "the value model was no better than the mean for %d steps: prompts are taken in the stream's "
-                "order until it is. Try another value_backbone or a larger value_buffer; fallback_steps=0 "
-                "keeps its choice",
-                self.steps,
+                "the value model was no better than the mean on %d groups that it did not choose (skill "
+                "%.2f): prompts are taken in the stream's order until it is. Try other value_features; "
+                "fallback_steps=0 keeps its choice",
+                len(self._recent_K3),
+                skill,
             )
         elif before and not self.active:
-            logger.warning("the value model is better than the mean again, and chooses")
+            logger.warning("the value model is better than the mean again (skill %.2f), and chooses", skill)
 
     def metrics(self) -> dict[str, float]:
-        return {"guards/value_model": float(self.active)} if self.steps else {}
+        """Whether it is set aside, and its skill where it can be told."""
+        if self.steps == 0:
+            return {}
+        skill = self.skill
+        told = {} if skill is None else {"value_model/skill": skill}
+        return {"guards/value_model": float(self.active), **told}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"poor": self._poor}
+        return {
+            "active": self.active,
+            "num_steps": self._num_steps,
+            "levels_2": self._levels_2,
+            "recent_K3": self._recent_K3.copy(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._poor = state["poor"]
+        self.active, self._num_steps = state["active"], state["num_steps"]
+        self._levels_2 = None if state["levels_2"] is None else np.array(state["levels_2"])
+        self._recent_K3 = np.array(state["recent_K3"])

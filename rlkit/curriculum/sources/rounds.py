@@ -37,8 +37,8 @@ class Rounds(Source):
             a run does.
         allocation: how a round's completions are shared out between its prompts; None gives all alike.
         exploration: places of each round that are taken past admission and selector; None for none.
-        fallback_steps: steps in a row without skill after which the predictions do not choose; 0 for a
-            selector that follows no value model.
+        fallback_steps: steps after which predictions without skill do not choose; 0 for a selector that
+            follows no value model. Without an exploration share their skill is not known.
     """
 
     def __init__(
@@ -58,8 +58,9 @@ class Rounds(Source):
         self.candidates, self.max_rounds = candidates, max_rounds
         self.oversample, self.allocation = oversample, allocation
         self.exploration = exploration or Exploration()
-        self.fallback = Fallback(fallback_steps)
+        self.fallback = Fallback(fallback_steps if self.exploration.share > 0 else 0)
         self.equal_groups = allocation is None
+        self._unchosen = np.empty(0, dtype=np.int64)  # prompts of the last proposal that no prediction chose
         self._keep_rate = 1.0 / oversample
         self._stream = CandidateStream(admission)
 
@@ -117,6 +118,8 @@ class Rounds(Source):
         Returns what becomes of each: "kept", or a drop reason.
         """
         reason_P = self.judge(groups)
+        unchosen = np.flatnonzero(np.isin(groups.index_P, self._unchosen))
+        self.fallback.observe(proposal.prediction.take(unchosen), groups.take(unchosen))
         whole = np.flatnonzero(reason_P != WAITING)
         self.learn(groups.take(whole), proposal.prediction.take(whole))
         # A round without candidates was screened in an earlier step, where it counted.
@@ -148,6 +151,7 @@ class Rounds(Source):
         ruled = skipped + selector(by_rule, num - skipped, self.owner.rng)
         chosen = np.concatenate([np.arange(skipped), ruled])
         prediction = prediction.take(chosen)
+        self._unchosen = candidate_N[chosen] if self.fallback.active else explored
         count_P, seconds = self._counts(prediction), time.perf_counter() - start
         return Proposal(candidate_N[chosen], count_P, prediction, len(candidate_N), seconds)
 
@@ -177,7 +181,7 @@ class Rounds(Source):
 
     def finish(self, batch: Batch) -> None:
         super().finish(batch)
-        self.fallback.observe(self.owner.calibration.explained_variance())
+        self.fallback.finish()
 
     def numbers(self) -> dict[str, Any]:
         return {"candidates": self.candidates, "max_rounds": self.max_rounds}

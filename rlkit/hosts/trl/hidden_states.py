@@ -29,8 +29,10 @@ def last_hidden_states(trainer: Any, prompt_ids: list[list[int]]) -> torch.Tenso
 @torch.no_grad()
 def read_states(trainer: Any, prompt_ids: list[list[int]], layer: float) -> torch.Tensor:
     """(N, 2, H) float32: a layer's hidden state at the last token, and its mean over the prompt's."""
+    # Prompts of like length stand together: the least padding.
+    order = sorted(range(len(prompt_ids)), key=lambda row: len(prompt_ids[row]))
     found = []
-    for tokens, mask in _chunks(trainer, prompt_ids):
+    for tokens, mask in _chunks(trainer, [prompt_ids[row] for row in order]):
         ends = not _is_sharded(trainer)
         with _reading(trainer, layer, ends) as states, trainer.accelerator.autocast():
             inputs = {"input_ids": tokens, "attention_mask": mask, "use_cache": False}
@@ -42,7 +44,7 @@ def read_states(trainer: Any, prompt_ids: list[list[int]], layer: float) -> torc
             except _Reached:
                 pass
         found.append(_pooled(states[0], mask, tokens.shape[1]))
-    return torch.cat(found)
+    return torch.cat(found)[np.argsort(order)]
 
 
 @torch.no_grad()

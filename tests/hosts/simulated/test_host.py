@@ -211,7 +211,7 @@ def test_runs_repeat_with_every_part_of_the_model():
             reward_parts=3,
             seed=seed,
         )
-        text = CurriculumConfig("pcl", value_backbone="text")
+        text = CurriculumConfig("pcl", value_features="text")
         return [(row["accuracy"], row["seconds/total"]) for row in simulate(build_curriculum(text), config)]
 
     assert outcome(0) == outcome(0) != outcome(1)

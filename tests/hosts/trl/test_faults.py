@@ -201,7 +201,7 @@ def spoiled_data(num=24):
 
 @pytest.mark.parametrize(
     "curriculum",
-    ["uniform", "pcl", "dapo", "dots", CurriculumConfig(curriculum="pcl", value_backbone="text")],
+    ["uniform", "pcl", "dapo", "dots", CurriculumConfig(curriculum="pcl", value_features="text")],
 )
 def test_rows_that_cannot_be_rolled_out_are_left_out(tmp_path, curriculum, caplog):
     with caplog.at_level(logging.WARNING, logger="rlkit"):

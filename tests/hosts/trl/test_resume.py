@@ -32,8 +32,11 @@ PRESETS = {
     "dapo": "dapo",
     "odf": "odf",
     "pcl": "pcl",
-    "pcl-text": CurriculumConfig(curriculum="pcl", value_backbone="text"),
+    "pcl-text": CurriculumConfig(curriculum="pcl", value_features="text"),
     "oracle": "oracle",
+    "policy-features": CurriculumConfig(
+        curriculum="rlkit", value_features="answer,states,likelihood,past", feature_age=2
+    ),
 }
 
 

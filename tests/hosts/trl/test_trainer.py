@@ -28,7 +28,7 @@ from rlkit.collect import UnfilledBatchError
 
 SLOW = pytest.mark.slow
 ROWS = GROUPS * NUM_GENERATIONS
-PCL_TEXT = CurriculumConfig(curriculum="pcl", value_backbone="text")
+PCL_TEXT = CurriculumConfig(curriculum="pcl", value_features="text")
 
 
 def plain(state):

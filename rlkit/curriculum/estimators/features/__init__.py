@@ -6,15 +6,16 @@ Each gives hashed terms and plain numbers of prompts (`hashed.py`) by the protoc
 from rlkit.curriculum.estimators.features.answer import Answer
 from rlkit.curriculum.estimators.features.columns import Columns
 from rlkit.curriculum.estimators.features.feature import Feature
+from rlkit.curriculum.estimators.features.last_state import LastState
 from rlkit.curriculum.estimators.features.likelihood import Likelihood
 from rlkit.curriculum.estimators.features.past import Past
 from rlkit.curriculum.estimators.features.readings import Readings
 from rlkit.curriculum.estimators.features.states import States
 from rlkit.curriculum.estimators.features.text import Text
-
-__all__ = ["Feature", "make_features"]
 from rlkit.curriculum.scale import Scale
 from rlkit.settings.limits import FEATURES
+
+__all__ = ["Feature", "make_features"]
 
 
 def make_features(
@@ -38,6 +39,7 @@ def make_features(
         "text": Text(),
         "answer": Answer(gold),
         "columns": Columns(gold),
+        "last_state": LastState(),
         "states": States(readings),
         "likelihood": Likelihood(readings),
         "past": Past(scale),

@@ -1,30 +1,42 @@
-"""Guards the text backbone: features, what it learns of unseen prompts, drift, resuming to the bit."""
+"""Guards the one head: what it learns of unseen prompts, drift, what is no number, resuming to the bit."""
 
-import re
 import time
 
 import numpy as np
 import pytest
 
 from rlkit.curriculum.calibration import spearman
-from rlkit.curriculum.estimators import hashed_head
-from rlkit.curriculum.estimators.features.hashed import rarity
-from rlkit.curriculum.estimators.features.text import MAX_LENGTH, text_features
+from rlkit.curriculum.estimators import terms_ridge
 from rlkit.curriculum.estimators.value_model import ValueModel
 from rlkit.prompts.pool import make_pool
 from rlkit.record.checkpoint import load_state, save_state
 from rlkit.types import Groups
 
 EASY, HARD = ("add", "count", "list", "half"), ("prove", "integrate", "maximize", "modular")
-TOKEN = re.compile(r"\\?[a-z]+|\d+|[^\sa-z\d]")
 
 
 class NoSenses:
     def features(self, index_N):
-        raise AssertionError("the text backbone asks no model")
+        raise AssertionError("text asks no model")
 
     def truth(self, index_N):
         return None
+
+
+class Shown(NoSenses):
+    """Each prompt's state tells its rate in one of its six numbers."""
+
+    broken = False
+
+    def __init__(self):
+        self.state_NH = np.random.default_rng(3).normal(size=(600, 6)).astype(np.float32)
+        self.state_NH[:, 0] = 4 * corpus()[1]
+
+    def features(self, index_N):
+        state_NH = self.state_NH[index_N].copy()
+        if self.broken:
+            state_NH[::7, 2], state_NH[::5, 3] = np.inf, np.nan
+        return state_NH
 
 
 def corpus(num=600, seed=0):
@@ -43,9 +55,9 @@ def corpus(num=600, seed=0):
     return make_pool([{"prompt": text} for text in texts]), rate
 
 
-def value_model(pool, seed=0) -> ValueModel:
-    model = ValueModel(backbone="text", seed=seed)
-    model.bind(pool, NoSenses())
+def value_model(pool, seed=0, features="text") -> ValueModel:
+    model = ValueModel(features=features, seed=seed)
+    model.bind(pool, NoSenses() if features == "text" else Shown())
     return model
 
 
@@ -55,45 +67,6 @@ def teach(model, rate_N, index_N, rng, group=8, batch=32):
         signal_PG = (rng.random((len(index_P), group)) < rate_N[index_P, None]).astype(float)
         groups = Groups(index_P, signal_PG, signal_PG, np.ones(signal_PG.shape, dtype=int))
         model.observe(groups, model.predict(index_P))
-
-
-def test_hashed_ngrams_are_those_of_a_plain_reading():
-    texts = [
-        "Add  TWO and 23: \\frac{1}{2}?",
-        "",
-        "add two",
-        "\u00e9t\u00e9 x^2\n$x$",
-        "   ",
-        "a" * 3 * MAX_LENGTH,
-    ]
-    features = text_features(texts)
-    for row, text in enumerate(texts):
-        tokens = TOKEN.findall(text.lower().replace("\u00e9", "e"))[:MAX_LENGTH]
-        grams = {tuple(tokens[k : k + n]) for n in (1, 2, 3) for k in range(len(tokens) - n + 1)}
-        assert features.start_N[row + 1] - features.start_N[row] == len(grams)
-
-
-def test_features_do_not_depend_on_the_company_and_ignore_case_and_space():
-    pool, _ = corpus(700)
-    texts = [row["prompt"] for row in pool.rows]
-    together = text_features(texts)
-    for row in (0, 255, 256, 699):
-        alone, among = text_features([texts[row]]), together.take(np.array([row]))
-        np.testing.assert_array_equal(alone.bucket_E, among.bucket_E)
-        np.testing.assert_array_equal(alone.weight_E, among.weight_E)
-        np.testing.assert_array_equal(alone.number_NK, among.number_NK)
-    first, second = text_features(["add two and three"]), text_features(["Add  TWO and three"])
-    np.testing.assert_array_equal(first.bucket_E, second.bucket_E)
-    assert text_features(["add two"]).bucket_E.tolist() == text_features(["add two"]).bucket_E.tolist()
-
-
-def test_weights_have_unit_length_and_rare_ones_weigh_more():
-    features = text_features(["add two", "add four", "add", ""])
-    weighted = features.weighted(rarity(features))
-    np.testing.assert_allclose(weighted.sums(weighted.weight_E**2), [1, 1, 1, 0], rtol=1e-5)
-    common = text_features(["add"]).bucket_E[0]
-    first = weighted.take(np.array([0]))
-    assert first.weight_E[first.bucket_E == common] < first.weight_E[first.bucket_E != common].min()
 
 
 def test_it_predicts_unseen_prompts_in_one_pass():
@@ -143,29 +116,30 @@ def test_single_completions_say_nothing_of_the_variance():
 
 
 def test_memory_is_bounded_and_what_left_it_is_not_forgotten(monkeypatch):
-    monkeypatch.setattr(hashed_head, "MEMORY", 64)
+    monkeypatch.setattr(terms_ridge, "MEMORY", 64)
     pool, rate = corpus()
     model, rng = value_model(pool), np.random.default_rng(1)
     teach(model, rate, np.arange(400), rng)
-    assert model.state_dict()["size_R"].sum() <= 64
+    assert model.state_dict()["head"]["terms"]["size_R"].sum() <= 64
     unseen = np.arange(400, 600)
     assert spearman(model.predict(unseen).mean_N, rate[unseen]) > 0.8
 
 
 def test_long_prompts_are_remembered_for_a_shorter_time(monkeypatch):
-    monkeypatch.setattr(hashed_head, "MEMORY_TERMS", 2000)
+    monkeypatch.setattr(terms_ridge, "MEMORY_TERMS", 2000)
     pool, rate = corpus()
     model = value_model(pool)
     teach(model, rate, np.arange(400), np.random.default_rng(1))
-    assert 0 < len(model.state_dict()["bucket_E"]) <= 2000
+    assert 0 < len(model.state_dict()["head"]["terms"]["bucket_E"]) <= 2000
 
 
-@pytest.mark.parametrize("num", [0, 10, 200])
-def test_state_round_trip_to_the_bit(num, tmp_path, monkeypatch):
-    monkeypatch.setattr(hashed_head, "MEMORY", 128)
-    monkeypatch.setattr(hashed_head, "BLOCK", 64)
+@pytest.mark.parametrize("features", ["text", "text,last_state", "last_state"])
+@pytest.mark.parametrize("num", [0, 10, 330])
+def test_state_round_trip_to_the_bit(num, features, tmp_path, monkeypatch):
+    monkeypatch.setattr(terms_ridge, "MEMORY", 128)
+    monkeypatch.setattr(terms_ridge, "BLOCK", 64)
     pool, rate = corpus()
-    first, second = value_model(pool), value_model(pool)
+    first, second = value_model(pool, features=features), value_model(pool, features=features)
     teach(first, rate, np.arange(num), np.random.default_rng(1))
     save_state(tmp_path, "value_model", first.state_dict())
     second.load_state_dict(load_state(tmp_path, "value_model"))
@@ -181,7 +155,7 @@ def test_a_saved_state_does_not_change_while_the_model_goes_on():
     pool, rate = corpus()
     model, rng = value_model(pool), np.random.default_rng(1)
     teach(model, rate, np.arange(100), rng)
-    state = model.state_dict()
+    state = model.state_dict()["head"]["terms"]
     before = {name: np.copy(value) for name, value in state.items() if isinstance(value, np.ndarray)}
     teach(model, rate, np.arange(100, 200), rng)
     for name, value in before.items():
@@ -200,3 +174,32 @@ def test_prediction_is_fast():
 def test_an_empty_question_is_no_error():
     pool, _ = corpus(20)
     assert len(value_model(pool).predict(np.empty(0, dtype=np.int64)).mean_N) == 0
+
+
+def test_states_and_text_are_joined_and_each_is_used():
+    pool, rate = corpus()
+    errors = {}
+    for features in ("text", "last_state", "text,last_state"):
+        model, rng = value_model(pool, features=features), np.random.default_rng(1)
+        teach(model, rate, np.arange(400), rng)
+        errors[features] = np.mean((model.predict(np.arange(400, 600)).mean_N - rate[400:]) ** 2) / rate.var()
+    assert errors["last_state"] < 0.2 and errors["text,last_state"] < 0.2
+
+
+def test_what_is_no_number_is_counted_and_never_learned():
+    pool, rate = corpus()
+    senses = Shown()
+    senses.broken = True
+    model = ValueModel(features="last_state")
+    model.bind(pool, senses)
+    teach(model, rate, np.arange(400), np.random.default_rng(1))
+    assert np.isfinite(model.predict(np.arange(400, 600)).mean_N).all()
+    assert model.metrics()["value_model/not_finite"] > 0
+    numbers = model.state_dict()["head"]["numbers"]
+    assert all(np.isfinite(value).all() for value in numbers.values())
+
+
+def test_other_features_in_a_checkpoint_are_told():
+    pool, _ = corpus(20)
+    with pytest.raises(ValueError, match="value_features='text', this run asks for 'last_state'"):
+        value_model(pool, features="last_state").load_state_dict(value_model(pool).state_dict())

@@ -1,0 +1,62 @@
+"""Scales of the features' terms that make what was seen most probable: the marginal likelihood on a grid.
+
+    y ~ Normal(0, v K),   K = sum_f s_f^2 phi_f phi_f' + N,   2 log p = -log |K| - n log(y' K^-1 y) + constant
+
+with v, the size of the noise, at its best value, and a prior on each log scale. Each scale in turn goes up
+or down by `STEP` as long as that helps. Terms are folded into `FOLDED` buckets with random signs, which keeps
+their products (count sketch), so that half a thousand groups cost a tenth of a second a feature.
+"""
+
+import numpy as np
+
+from rlkit.curriculum.estimators.features.hashed import BITS, Hashed
+
+FOLDED = 4096
+STEP = 2**0.5
+"""A scale is multiplied by it, or divided."""
+SCALE_BOUNDS = (0.02, 3.0)
+PASSES = 3
+PRIOR, PRIOR_SD = 0.7, 0.25
+"""Of a scale, and of its logarithm: few groups say little of it."""
+
+
+def best_scales(terms: Hashed, y_P: np.ndarray, noise_P: np.ndarray, scale_F: np.ndarray) -> np.ndarray:
+    """The scale of each feature, (F,) float32, from `scale_F` on."""
+    kernels_FPP = [_kernel(terms, number) for number in range(len(scale_F))]
+    y_P = y_P - y_P.mean()
+    if y_P @ y_P < 1e-9:
+        return scale_F
+    log_F = np.log(scale_F.astype(float))
+
+    def evidence(log_F: np.ndarray) -> float:
+        kernel_PP = np.diag(noise_P) + sum(
+            np.exp(2 * log) * k for log, k in zip(log_F, kernels_FPP, strict=True)
+        )
+        root_PP = np.linalg.cholesky(kernel_PP)
+        whitened_P = np.linalg.solve(root_PP, y_P)
+        fit = -2 * np.log(np.diag(root_PP)).sum() - len(y_P) * np.log(whitened_P @ whitened_P)
+        return float(fit - np.sum(((log_F - np.log(PRIOR)) / PRIOR_SD) ** 2))
+
+    best = evidence(log_F)
+    for _ in range(PASSES):
+        for number in range(len(log_F)):
+            for step in (np.log(STEP), -np.log(STEP)):
+                while True:
+                    tried_F = log_F.copy()
+                    tried_F[number] = np.clip(tried_F[number] + step, *np.log(SCALE_BOUNDS))
+                    found = evidence(tried_F) if tried_F[number] != log_F[number] else best
+                    if found <= best:
+                        break
+                    best, log_F = found, tried_F
+    return np.exp(log_F).astype(np.float32)
+
+
+def _kernel(terms: Hashed, number: int) -> np.ndarray:
+    """(P, P) products of the terms of one feature."""
+    own_E = terms.bucket_E >> BITS == number
+    row_E = np.repeat(np.arange(len(terms)), np.diff(terms.start_N))[own_E]
+    bucket_E, weight_E = terms.bucket_E[own_E], terms.weight_E[own_E]
+    sign_E = 1 - 2 * (bucket_E >> 12 & 1)
+    folded = np.bincount(row_E * FOLDED + bucket_E % FOLDED, weight_E * sign_E, minlength=len(terms) * FOLDED)
+    folded_PM = folded.reshape(len(terms), FOLDED).astype(np.float32)
+    return (folded_PM @ folded_PM.T).astype(float)
