@@ -88,9 +88,7 @@ def test_one_forward_serves_both_features_and_as_many_steps_as_told():
 
 def test_a_host_without_a_policy_is_told_in_words():
     for names in ("states", "likelihood"):
-        curriculum = build_curriculum(
-            CurriculumConfig("pcl", value_backbone="text", value_features=f"text,{names}")
-        )
+        curriculum = build_curriculum(CurriculumConfig("pcl", value_features=f"text,{names}"))
         with pytest.raises(ValueError, match=rf"value_features names {names}, which needs the policy itself"):
             prepare(curriculum, SimulationConfig(num_prompts=40))
 

@@ -31,6 +31,13 @@ JOBS = {
     "dapo": ({"curriculum": "dapo"}, 4, 16, SAVING),
     "pcl": ({"curriculum": "pcl"}, 4, 16, SAVING),
     "rlkit": ({"curriculum": "rlkit", "candidates": 2, "repeat_gap": 1}, 4, 16, SAVING),
+    "policy-features": (
+        {"curriculum": "rlkit", "candidates": 2, "value_features": "states,likelihood,past"},
+        4,
+        16,
+        SAVING,
+    ),
+    "perplexity": ({"curriculum": "perplexity_band"}, 4, 16, STEPS),
     "greso": ({"curriculum": "greso"}, 4, 16, SAVING),
     "mopps": ({"curriculum": "mopps", "candidates": 4}, 4, 16, STEPS),
     "sec": ({"curriculum": "sec"}, 4, 16, STEPS),

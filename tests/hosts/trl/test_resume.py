@@ -35,6 +35,9 @@ PRESETS = {
     "pcl": "pcl",
     "pcl-text": CurriculumConfig(curriculum="pcl", value_features="text"),
     "oracle": "oracle",
+    "policy-features": CurriculumConfig(
+        curriculum="rlkit", value_features="answer,states,likelihood,past", feature_age=2
+    ),
 }
 
 

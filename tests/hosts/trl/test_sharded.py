@@ -15,7 +15,18 @@ pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 SHARDED = {
     **{
-        name: JOBS[name] for name in ("uniform", "dapo", "pcl", "rlkit", "ssb", "speed", "split-pcl", "metis")
+        name: JOBS[name]
+        for name in (
+            "uniform",
+            "dapo",
+            "pcl",
+            "rlkit",
+            "ssb",
+            "speed",
+            "split-pcl",
+            "metis",
+            "policy-features",
+        )
     },
     "lora-pcl": ({"curriculum": "pcl"}, 4, 16, SAVING),
     "checkpointing-pcl": ({"curriculum": "pcl"}, 4, 16, {**STEPS, "gradient_checkpointing": True}),
@@ -36,7 +47,7 @@ ZERO = {
     "zero_force_ds_cpu_optimizer": False,
     "zero_allow_untested_optimizer": True,
 }
-JOBS_OF = {"fsdp2": tuple(SHARDED), "zero2": ("dapo", "ssb"), "zero3": ("pcl", "metis")}
+JOBS_OF = {"fsdp2": tuple(SHARDED), "zero2": ("dapo", "ssb"), "zero3": ("pcl", "metis", "policy-features")}
 
 
 def launch(folder, names, way, resume=None):
