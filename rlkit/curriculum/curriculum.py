@@ -8,6 +8,7 @@ import numpy as np
 
 from rlkit.curriculum.calibration import Calibration
 from rlkit.curriculum.estimators import Estimator, Senses
+from rlkit.curriculum.hints.hints import Hints
 from rlkit.curriculum.signal_range import UNCHECKED, SignalRange
 from rlkit.curriculum.sources.rounds import Rounds
 from rlkit.curriculum.sources.shelf import Shelf
@@ -38,6 +39,7 @@ class Curriculum:
         budget: the host ends the run when it is spent.
         safety: what the run does about faults.
         signal_range: the declared range, and what is done where the signal leaves it; None for no range.
+        hints: how much of their solutions is revealed to the chosen prompts; None for nothing.
     """
 
     def __init__(
@@ -53,8 +55,9 @@ class Curriculum:
         budget: Budget | None = None,
         safety: SafetyConfig | None = None,
         signal_range: SignalRange | None = None,
+        hints: Hints | None = None,
     ):
-        self.estimator, self.fill = estimator, fill
+        self.estimator, self.fill, self.hints = estimator, fill, hints
         self.sources = [Rounds()] if sources is None else list(sources)
         self.seed, self.name, self.signal, self.budget = seed, name, signal, budget
         self.safety = safety or SafetyConfig()
@@ -87,6 +90,8 @@ class Curriculum:
             )
         self._is_bound, self.group_size, self.pool = True, group_size, pool
         self.estimator.bind(pool, senses)
+        if self.hints is not None:
+            self.hints.bind(pool)
         pool.prepare()
         for source in self.sources:
             source.bind(self, num_groups)
@@ -102,7 +107,7 @@ class Curriculum:
         return all(source.equal_groups for source in self.sources)
 
     def learn(self, groups: Groups, prediction: Prediction) -> None:
-        """Graded groups teach the estimator, whatever becomes of them.
+        """Graded groups teach the estimator, whatever becomes of them; those with help teach the hints alone.
 
         Raises:
             ValueError: the preset depends on the signal's range, and the run's first signals leave it.
@@ -110,12 +115,19 @@ class Curriculum:
         groups = self.signal_range.checked(groups, self.step)
         self.pool.observe(groups.index_P, self.step)
         self.calibration.observe(prediction, groups)
-        self.estimator.observe(groups, prediction)
+        if self.hints is not None:
+            self.hints.observe(groups)
+            unaided = np.flatnonzero(groups.share_P == 0)
+            groups, prediction = groups.take(unaided), prediction.take(unaided)
+        if len(groups):
+            self.estimator.observe(groups, prediction)
 
     def finish(self, batch: Batch) -> None:
         """Ends the step."""
         for source in self.sources:
             source.finish(batch)
+        if self.hints is not None:
+            self.hints.finish(batch)
         self.step += 1
 
     def _numbers(self) -> dict[str, Any]:
@@ -128,6 +140,7 @@ class Curriculum:
         """Of the pool, the sources, the predictions and the estimator."""
         metrics = {**self.pool.metrics(), **self.signal_range.metrics(), **self.calibration.metrics()}
         metrics |= self.estimator.metrics()
+        metrics |= {} if self.hints is None else self.hints.metrics()
         for source in self.sources:
             metrics |= source.metrics()
         return metrics
@@ -144,6 +157,7 @@ class Curriculum:
             "calibration": self.calibration.state_dict(),
             "estimator": self.estimator.state_dict(),
             "sources": [source.state_dict() for source in self.sources],
+            **({} if self.hints is None else {"hints": self.hints.state_dict()}),
         }
 
     def check_state(self, state: dict[str, Any], allow_changed_data: bool = False) -> None:
@@ -174,3 +188,5 @@ class Curriculum:
         self.estimator.load_state_dict(state["estimator"])
         for source, own in zip(self.sources, state["sources"], strict=True):
             source.load_state_dict(own)
+        if self.hints is not None and "hints" in state:  # a run may go on with hints where it had none
+            self.hints.load_state_dict(state["hints"])

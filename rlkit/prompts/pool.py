@@ -245,6 +245,7 @@ class PromptPool:
     def _count(self) -> None:
         self._num_seen = int(np.count_nonzero(self.visits_N))
         self._num_visits = int(self.visits_N.sum())
+        self.step = int(self.last_step_N.max())
 
     def carried(self, old_N: np.ndarray, fill: float) -> np.ndarray:
         """A per-prompt array of the checkpoint that this pool was restored from, in this pool's order.
