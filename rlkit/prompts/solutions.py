@@ -46,6 +46,10 @@ class Solutions:
         value = row.get(self.column)
         return completion_text(value) if isinstance(value, str | list) else ""
 
+    def beginning_of(self, row: dict[str, Any], share: float) -> str:
+        """The hint that a share stands for."""
+        return beginning(self.of(row), share)
+
     def shares(self, index_N: np.ndarray) -> list[np.ndarray]:
         """What can be revealed of each, (K,) ascending shares from 0, as far as is known."""
         unknown = np.array([index for index in index_N.tolist() if index not in self._shares], dtype=np.int64)
