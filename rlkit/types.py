@@ -44,7 +44,8 @@ class Prediction:
 class Proposal:
     """The prompts chosen for one round of rollouts, with what was predicted of them.
 
-    `count_P` are the completions that each gets in this round.
+    `count_P` are the completions that each gets in this round, `share_P` how much of its solution is revealed
+    to it, 0 for an unaided prompt; left out, all are unaided.
     """
 
     index_P: np.ndarray
@@ -52,6 +53,11 @@ class Proposal:
     prediction: Prediction
     num_candidates: int
     seconds: float
+    share_P: np.ndarray = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.share_P is None:
+            object.__setattr__(self, "share_P", np.zeros(len(self.index_P)))
 
     def take(self, positions: np.ndarray) -> "Proposal":
         return replace(
@@ -59,6 +65,7 @@ class Proposal:
             index_P=self.index_P[positions],
             count_P=self.count_P[positions],
             prediction=self.prediction.take(positions),
+            share_P=self.share_P[positions],
         )
 
 
@@ -75,7 +82,8 @@ class Groups:
     `signal_PG` is what the curriculum looks at, `reward_PG` what the policy is trained on; NaN means that the
     completion could not be scored, and statistics leave it out. `length_PG` is in tokens. `age_PG` counts the
     generations since a completion was made: 0 is of this one, `ABSENT` fills up a group that is smaller than
-    others, whose completions come first. Ages left out are 0.
+    others, whose completions come first. Ages left out are 0. `share_P` is how much of a prompt's solution
+    was revealed; left out, nothing was.
     """
 
     index_P: np.ndarray
@@ -85,10 +93,13 @@ class Groups:
     generation_seconds: float = 0.0
     grading_seconds: float = 0.0
     age_PG: np.ndarray = None  # type: ignore[assignment]
+    share_P: np.ndarray = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         if self.age_PG is None:
             object.__setattr__(self, "age_PG", np.zeros(self.signal_PG.shape, dtype=np.int32))
+        if self.share_P is None:
+            object.__setattr__(self, "share_P", np.zeros(len(self.index_P)))
 
     def __len__(self) -> int:
         return len(self.index_P)
@@ -134,7 +145,7 @@ class Groups:
 
     def take(self, positions: np.ndarray) -> "Groups":
         """Some of the groups, without the seconds that all of them took."""
-        columns = {name: getattr(self, name)[positions] for name in ("index_P", *PADDING)}
+        columns = {name: getattr(self, name)[positions] for name in ("index_P", "share_P", *PADDING)}
         return Groups(**columns)
 
     def older(self, by: int = 1) -> "Groups":
@@ -156,6 +167,7 @@ class Groups:
             **columns,
             generation_seconds=self.generation_seconds + more.generation_seconds,
             grading_seconds=self.grading_seconds + more.grading_seconds,
+            share_P=self.share_P,
         )
 
     @classmethod
@@ -172,6 +184,7 @@ class Groups:
             },
             generation_seconds=sum(part.generation_seconds for part in parts),
             grading_seconds=sum(part.grading_seconds for part in parts),
+            share_P=np.concatenate([part.share_P for part in parts]),
         )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from rlkit.curriculum.calibration import Calibration
 from rlkit.curriculum.estimators import Estimator, Senses
+from rlkit.curriculum.hints.hints import Hints
 from rlkit.curriculum.signal_range import UNCHECKED, SignalRange
 from rlkit.curriculum.sources.rounds import Rounds
 from rlkit.curriculum.sources.shelf import Shelf
@@ -42,6 +43,7 @@ class Curriculum:
         keeping: which completions the run writes down.
         signal_range: the declared range, and what is done where the signal leaves it; None for no range.
         preset: the settings and the truth that it was built from; None where it was put together by hand.
+        hints: how much of their solutions is revealed to the chosen prompts; None for nothing.
     """
 
     def __init__(
@@ -59,8 +61,9 @@ class Curriculum:
         keeping: KeepingConfig | None = None,
         signal_range: SignalRange | None = None,
         preset: tuple[CurriculumConfig, Any] | None = None,
+        hints: Hints | None = None,
     ):
-        self.estimator, self.fill = estimator, fill
+        self.estimator, self.fill, self.hints = estimator, fill, hints
         self.sources = [Rounds()] if sources is None else list(sources)
         self.seed, self.name, self.signal, self.budget = seed, name, signal, budget
         self.safety, self.keeping = safety or SafetyConfig(), keeping or KeepingConfig()
@@ -95,6 +98,8 @@ class Curriculum:
         self._is_bound, self.pool, self.senses = True, pool, senses
         self.num_groups, self.group_size = num_groups, group_size
         self.estimator.bind(pool, senses)
+        if self.hints is not None:
+            self.hints.bind(pool)
         pool.prepare()
         for source in self.sources:
             source.bind(self, num_groups)
@@ -115,7 +120,7 @@ class Curriculum:
         return all(source.equal_groups for source in self.sources)
 
     def learn(self, groups: Groups, prediction: Prediction) -> None:
-        """Graded groups teach the estimator, whatever becomes of them.
+        """Graded groups teach the estimator, whatever becomes of them; those with help teach the hints alone.
 
         Raises:
             ValueError: the preset depends on the signal's range, and the run's first signals leave it.
@@ -123,12 +128,19 @@ class Curriculum:
         groups = self.signal_range.checked(groups, self.step)
         self.pool.observe(groups.index_P, self.step)
         self.calibration.observe(prediction, groups)
-        self.estimator.observe(groups, prediction)
+        if self.hints is not None:
+            self.hints.observe(groups)
+            unaided = np.flatnonzero(groups.share_P == 0)
+            groups, prediction = groups.take(unaided), prediction.take(unaided)
+        if len(groups):
+            self.estimator.observe(groups, prediction)
 
     def finish(self, batch: Batch) -> None:
         """Ends the step."""
         for source in self.sources:
             source.finish(batch)
+        if self.hints is not None:
+            self.hints.finish(batch)
         self.step += 1
 
     def numbers(self) -> dict[str, Any]:
@@ -142,6 +154,7 @@ class Curriculum:
         """Of the pool, the sources, the predictions and the estimator."""
         metrics = {**self.pool.metrics(), **self.signal_range.metrics(), **self.calibration.metrics()}
         metrics |= self.estimator.metrics()
+        metrics |= {} if self.hints is None else self.hints.metrics()
         for source in self.sources:
             metrics |= source.metrics()
         return metrics
@@ -158,6 +171,7 @@ class Curriculum:
             "calibration": self.calibration.state_dict(),
             "estimator": self.estimator.state_dict(),
             "sources": [source.state_dict() for source in self.sources],
+            **({} if self.hints is None else {"hints": self.hints.state_dict()}),
         }
 
     def check_state(self, state: dict[str, Any], allow_changed_data: bool = False) -> None:
@@ -188,3 +202,5 @@ class Curriculum:
         self.estimator.load_state_dict(state["estimator"])
         for source, own in zip(self.sources, state["sources"], strict=True):
             source.load_state_dict(own)
+        if self.hints is not None and "hints" in state:  # a run may go on with hints where it had none
+            self.hints.load_state_dict(state["hints"])

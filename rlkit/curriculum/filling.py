@@ -81,7 +81,7 @@ class Filling:
 def as_proposed(groups: Groups) -> Proposal:
     """Groups of earlier steps as a round without candidates and, so far, without completions."""
     num = len(groups)
-    return Proposal(groups.index_P, np.zeros(num, dtype=int), Prediction.neutral(num), 0, 0.0)
+    return Proposal(groups.index_P, np.zeros(num, dtype=int), Prediction.neutral(num), 0, 0.0, groups.share_P)
 
 
 def _best_dropped(groups: Groups, reason_P: np.ndarray) -> np.ndarray:

@@ -28,6 +28,7 @@ SCHEMA = pa.schema(
         ("rewards", pa.list_(pa.float32())),
         ("lengths", pa.list_(pa.int32())),
         ("ages", pa.list_(pa.int32())),
+        ("share", pa.float32()),
         ("reason", pa.string()),
         ("trained", pa.bool_()),
         ("selection_seconds", pa.float64()),
@@ -37,7 +38,8 @@ SCHEMA = pa.schema(
 )
 """One row a group. `generation` counts calls of collect from 0, `step` optimizer steps from 1; seconds are
 the group's equal share of its generation's. Lists hold an item a completion, `ages` the generations since it
-was made; a group that is rolled out in two generations or replayed has a row in each."""
+was made; a group that is rolled out in two generations or replayed has a row in each. `share` is how much of
+the prompt's solution was revealed."""
 
 
 class Ledger:
@@ -77,6 +79,7 @@ class Ledger:
                     "ages": groups.age_PG,
                 }.items()
             },
+            "share": groups.share_P,
             "reason": batch.reason_P,
             "trained": batch.trained_P,
             "selection_seconds": np.full(num, batch.selection_seconds / num),

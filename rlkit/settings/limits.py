@@ -11,6 +11,8 @@ CHOICES = {
     "fill": ("top_up", "shrink", "error"),
     "allocation": ("equal", "knapsack", "vip", "cures"),
     "keep_completions": KEPT,
+    "hints": ("adaback", "guided", "predicted"),
+    "hint_place": ("prefix", "prompt"),
 }
 FEATURES = ("text", "answer", "columns", "last_state", "states", "likelihood", "past")
 """What the value model may see of a prompt."""
@@ -31,6 +33,10 @@ SHARES = (
     "skip_target",
     "bank_momentum",
     "explore_share",
+    "hint_tau",
+    "hint_widening",
+    "hint_start",
+    "hint_price",
 )
 AT_LEAST_ONE = (
     "candidates",
@@ -103,6 +109,12 @@ def check_limits(config: Any) -> None:
         _check(config, name, lambda value: value <= 1, "must be above 0 and at most 1")
     _check(
         config,
+        "hint_period",
+        lambda value: value >= 2,
+        "must be at least 2: the last step is held against those before",
+    )
+    _check(
+        config,
         "screen",
         lambda value: value >= 2,
         "must be at least 2: one completion does not differ from itself",
@@ -142,6 +154,11 @@ def check_together(config: Any) -> None:
         raise ValueError(
             f"target ({config.target}) must lie between 0 and 1 for curriculum='adarft': at an end of the "
             "range the mean signal can leave it on one side only"
+        )
+    if config.hint_loss and config.hint_place == "prompt":
+        raise ValueError(
+            "hint_loss (True) trains on the beginning of a completion, and hint_place ('prompt') reveals it "
+            "in the user's message; choose hint_place=prefix, or leave hint_loss out"
         )
     low, high = config.band_low, config.band_high
     if low is not None and high is not None and low > high:

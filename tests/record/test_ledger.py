@@ -73,6 +73,7 @@ def test_a_row_a_group_holds_everything(tmp_path):
         "predicted_error": 0.002,
         "lengths": [3, 4, 5],
         "ages": [0, 0, 0],
+        "share": 0.0,
         "reason": "kept",
         "trained": True,
         "selection_seconds": 0.5,

@@ -7,6 +7,7 @@ paper's value was not found, the comment beside it says that it is ours. docs/pr
 import logging
 
 from rlkit.curriculum.curriculum import Curriculum
+from rlkit.curriculum.hints import hint_numbers, make_hints, unused_fields, used_fields
 from rlkit.curriculum.presets.filtering import FILTERING
 from rlkit.curriculum.presets.history import HISTORY
 from rlkit.curriculum.presets.predicting import POLICY_HEAD, PREDICTING
@@ -37,7 +38,8 @@ def resolve_config(curriculum: "str | CurriculumConfig") -> CurriculumConfig:
     config = CurriculumConfig(curriculum=curriculum) if isinstance(curriculum, str) else curriculum
     if config.curriculum not in PRESETS:
         raise ValueError(f"curriculum={config.curriculum!r} is not a preset; there are: {', '.join(PRESETS)}")
-    resolved = config.resolve(PRESETS[config.curriculum].numbers)
+    config.validate()
+    resolved = config.resolve({**PRESETS[config.curriculum].numbers, **hint_numbers(config)})
     resolved.validate()
     return resolved
 
@@ -56,6 +58,9 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
     preset = PRESETS[config.curriculum]
     unused = [name for name in PRESET_FIELDS if getattr(config, name) is not None]
     unused = [name for name in unused if name not in preset.numbers]
+    idle_hints = unused_fields(config)
+    if idle_hints:
+        logger.warning("hints=%r does not use %s; it is ignored", config.hints, ", ".join(idle_hints))
     if unused:
         logger.warning("curriculum=%r does not use %s; it is ignored", config.curriculum, ", ".join(unused))
     if "value_features" in preset.numbers and config.value_features != POLICY:
@@ -69,7 +74,7 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
         parts.estimator,
         parts.sources,
         fill=config.fill,  # type: ignore[arg-type]
-        numbers={name: getattr(config, name) for name in {*OF_ALL, *preset.numbers}},
+        numbers={name: getattr(config, name) for name in {*OF_ALL, *preset.numbers, *used_fields(config)}},
         seed=config.curriculum_seed or 0,
         name=config.curriculum,
         signal=config.curriculum_signal,
@@ -80,4 +85,5 @@ def build_curriculum(curriculum: "str | CurriculumConfig", truth: Truth | None =
             scale_of(config), preset.ranged, config.curriculum, config.curriculum_signal
         ),
         preset=(config, truth),
+        hints=make_hints(config, scale_of(config)),
     )

@@ -146,14 +146,19 @@ class Rounds(Source):
         if len(candidate_N) == 0:
             return Proposal(candidate_N, candidate_N, Prediction.neutral(0), 0, time.perf_counter() - start)
         prediction = self.owner.estimator.predict(candidate_N)
+        hints, share_N, offered = self.owner.hints, np.zeros(len(candidate_N)), prediction
+        if hints is not None:
+            share_N, offered = hints.offer(candidate_N, prediction, self.owner.rng)
         selector = in_order if self.fallback.active else self.selector
-        by_rule = prediction.take(np.arange(skipped, len(candidate_N)))
+        by_rule = offered.take(np.arange(skipped, len(candidate_N)))
         ruled = skipped + selector(by_rule, num - skipped, self.owner.rng)
         chosen = np.concatenate([np.arange(skipped), ruled])
-        prediction = prediction.take(chosen)
-        self._unchosen = candidate_N[chosen] if self.fallback.active else explored
+        index_P, share_P, prediction = candidate_N[chosen], share_N[chosen], prediction.take(chosen)
+        if hints is not None:
+            share_P, prediction = hints.settle(index_P, share_P, prediction)
+        self._unchosen = index_P if self.fallback.active else explored
         count_P, seconds = self._counts(prediction), time.perf_counter() - start
-        return Proposal(candidate_N[chosen], count_P, prediction, len(candidate_N), seconds)
+        return Proposal(index_P, count_P, prediction, len(candidate_N), seconds, share_P)
 
     def draw(self, num: int, wanted: int, exclude: np.ndarray) -> np.ndarray:
         """`wanted` candidates for `num` places of a round."""

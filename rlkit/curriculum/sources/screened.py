@@ -79,7 +79,9 @@ class Screened(Rounds):
     def _extended(self, groups: Groups, positions: np.ndarray, host: Host) -> Groups:
         missing_P = self.owner.group_size - groups.size_P[positions]
         neutral = Prediction.neutral(len(positions))
-        rest = host.agree(Proposal(groups.index_P[positions], missing_P, neutral, 0, 0.0))
+        rest = host.agree(
+            Proposal(groups.index_P[positions], missing_P, neutral, 0, 0.0, groups.share_P[positions])
+        )
         num = len(rest.index_P)
         return groups.extended(positions[:num], host.rollout(rest)) if num else groups
 

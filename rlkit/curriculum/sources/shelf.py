@@ -12,7 +12,7 @@ from rlkit.curriculum.estimators.positions import positions_among
 from rlkit.prompts.pool import PromptPool
 from rlkit.types import Batch, Groups
 
-COLUMNS = ("signal_PG", "reward_PG", "length_PG", "age_PG")
+COLUMNS = ("signal_PG", "reward_PG", "length_PG", "age_PG", "share_P")
 
 
 class Shelf:
@@ -73,6 +73,6 @@ class Shelf:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores the groups of the prompts that the data still has."""
         index_K = self._pool.find(np.asarray(state["key_K"]))
-        signal_PG, reward_PG, length_PG, age_PG = (np.asarray(state[name]) for name in COLUMNS)
-        groups = Groups(index_K, signal_PG, reward_PG, length_PG, age_PG=age_PG)
+        columns: dict[str, Any] = {name: np.asarray(state[name]) for name in COLUMNS if name in state}
+        groups = Groups(index_K, **columns)
         self.groups = groups.take(np.flatnonzero(index_K >= 0))

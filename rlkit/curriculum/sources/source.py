@@ -7,6 +7,7 @@ import numpy as np
 from rlkit.curriculum.calibration import Calibration
 from rlkit.curriculum.estimators import Estimator
 from rlkit.curriculum.filling import Filling
+from rlkit.curriculum.hints.hints import Hints
 from rlkit.curriculum.signal_range import SignalRange
 from rlkit.curriculum.sources.shelf import Shelf
 from rlkit.prompts.pool import PromptPool
@@ -35,6 +36,7 @@ class Owner(Protocol):
 
     name: str
     estimator: Estimator
+    hints: Hints | None
     calibration: Calibration
     signal_range: SignalRange
     pool: PromptPool

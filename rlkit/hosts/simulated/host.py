@@ -1,15 +1,16 @@
 """A policy with known success probabilities that learns: any curriculum, at any scale, without a model.
 
-    p_i = sigmoid(ability_c - difficulty_i)                                     c is the prompt's category
-    lesson of a trained group = 4 p (1 - p), or 0 where its rewards do not differ
+    p_i = sigmoid(ability_c - difficulty_i + hint_slope * share)                c is the prompt's category
+    lesson of a trained group = 4 p (1 - p) (1 - share), or 0 where its rewards do not differ
     ability_c <- (1 - forgetting) ability_c + ability_noise * Normal(0, 1)
                  + learning_rate / B * (lessons of c + transfer * lessons of other categories)
     tokens of a completion = length_median * exp(length_slope * (1/2 - p) + length_sd * Normal(0, 1))
     seconds of a step = seconds_per_token * tokens + seconds_per_candidate * candidates + seconds_per_update
 
 A group teaches as its prompt is informative, as GRPO's gradient does; where every completion is right or
-wrong it teaches nothing. It shows what a curriculum chooses and what that costs, and that its parts work
-together; it is no evidence that a real policy learns so. Every number of the model is ours.
+wrong it teaches nothing, and what a hint reveals (`share` of the solution, 0 without hints) is not learned.
+It shows what a curriculum chooses and what that costs, and that its parts work together; it is no evidence
+that a real policy learns so. Every number of the model is ours.
 """
 
 import sys
@@ -63,6 +64,8 @@ class SimulationConfig:
     """Standard deviation of a prompt's difficulty from one rollout of it to the next, in logits."""
     reward_parts: int = 1
     """Parts of a task, each passed with probability p: the reward is the share passed, so 1 is binary."""
+    hint_slope: float = 8.0
+    """Logits that a prompt's whole solution would add to its success: a hint adds its share of them."""
     length_median: float = 256.0
     """Tokens of a completion of a prompt at p = 0.5."""
     length_slope: float = 1.0
@@ -106,6 +109,7 @@ NOT_NEGATIVE = (
     "learning_rate",
     "ability_noise",
     "prompt_noise",
+    "hint_slope",
     "length_slope",
     "length_sd",
     "seconds_per_token",
@@ -139,7 +143,7 @@ class SimulatedHost:
 
     def rows(self) -> SimulatedRows:
         """The prompts with what a data set might say of them: `prompt`, a `pass_rate` measured with the first
-        policy, and a `category`."""
+        policy, a `category`, and a `solution`."""
         return SimulatedRows(self.prompts)
 
     def whole(self, num: int, count: int) -> int:
@@ -152,7 +156,8 @@ class SimulatedHost:
         """Groups whose generation takes the simulated seconds."""
         config, index_P = self.config, proposal.index_P
         absent_PG = np.arange(proposal.count_P.max()) >= proposal.count_P[:, None]
-        p_P = self._success(index_P, config.prompt_noise * self._moods.normal(size=len(index_P)))
+        mood_P = config.prompt_noise * self._moods.normal(size=len(index_P))
+        p_P = self._success(index_P, mood_P - config.hint_slope * proposal.share_P)
         passed = self._coins.random((*absent_PG.shape, config.reward_parts)) < p_P[:, None, None]
         reward_PG = np.where(absent_PG, np.nan, passed.mean(axis=2))
         spread_PG = config.length_sd * self._lengths.normal(size=absent_PG.shape)
@@ -165,6 +170,7 @@ class SimulatedHost:
             length_PG=length_PG,
             generation_seconds=config.seconds_per_token * int(length_PG.sum()),
             age_PG=np.where(absent_PG, ABSENT, 0),
+            share_P=proposal.share_P,
         )
 
     def truth(self, index_N: np.ndarray) -> np.ndarray:
@@ -204,9 +210,9 @@ class SimulatedHost:
     def learn(self, batch: Batch) -> None:
         """The update: the lessons of the trained groups, then what is forgotten, then noise."""
         config, trained = self.config, batch.trained_P
-        index_P = batch.groups.index_P[trained]
-        p_P = self.truth(index_P)
-        lesson_P = 4 * p_P * (1 - p_P) * batch.groups.informative_P[trained]
+        index_P, share_P = batch.groups.index_P[trained], batch.groups.share_P[trained]
+        p_P = self._success(index_P, -config.hint_slope * share_P)
+        lesson_P = 4 * p_P * (1 - p_P) * (1 - share_P) * batch.groups.informative_P[trained]
         own_C = np.bincount(self.category_N[index_P], weights=lesson_P, minlength=len(self.ability_C))
         lesson_C = (1 - config.transfer) * own_C + config.transfer * lesson_P.sum()
         noise_C = config.ability_noise * self._drift.normal(size=len(self.ability_C))

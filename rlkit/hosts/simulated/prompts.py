@@ -33,6 +33,8 @@ LEVELS = np.linspace(-2, 2, 15)
 """Between the levels of difficulty that have words of their own, in standard deviations."""
 SYNONYMS, COMMON = 8, 64
 """Words of a category or a level, and words that mean nothing."""
+SOLUTION = "\n".join(f"step {step}" for step in "abcdefghij")
+"""Of every prompt: ten lines of one length, so that nine tenths can be revealed."""
 _SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
 
 
@@ -57,7 +59,7 @@ class SimulatedPrompts:
 class SimulatedRows:
     """Rows by position and columns by name, as a `datasets.Dataset` has them; no row is held in memory."""
 
-    column_names = ("prompt", "pass_rate", "category")
+    column_names = ("prompt", "pass_rate", "category", "solution")
 
     def __init__(self, prompts: SimulatedPrompts):
         self._prompts, self._names = prompts, np.array(prompts.categories, dtype=object)
@@ -82,6 +84,8 @@ class SimulatedRows:
             return self._prompts.texts(index_N)
         if name == "pass_rate":
             return self._prompts.pass_rate_N[index_N]
+        if name == "solution":
+            return [SOLUTION] * len(index_N)
         return self._names[self._prompts.category_N[index_N]]
 
 

@@ -14,6 +14,7 @@ from transformers import IntervalStrategy
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
+from rlkit.hosts.trl.hint_checks import check_hints
 from rlkit.hosts.trl.rollouts import given_row
 from rlkit.prompts.pool import PromptPool
 from rlkit.prompts.rows import column_names
@@ -41,7 +42,7 @@ def given_arguments(rest: tuple, named: dict[str, Any]) -> dict[str, Any]:
 def check_early(
     trainer: Any, functions: list[Any], pool: PromptPool, args: GRPOConfig, given: dict[str, Any]
 ) -> None:
-    """Raises ValueError where the output folder, the held-out data or a reward cannot work.
+    """Raises ValueError where the output folder, the held-out data, hints or a reward cannot work.
 
     Each reward function is called once with a completion of the first row. What else it raises then is a
     warning: its server may not be up yet, and in a run a failure counts as unscorable.
@@ -54,6 +55,7 @@ def check_early(
             f"eval_strategy ({strategy.value}) wants held-out data, and there is no eval_dataset; give one, "
             "or set eval_strategy to no"
         )
+    check_hints(trainer, functions, pool, args, given)
     of_trl = all(getattr(type(trainer), name) in _known(name, trainer) for name in OWN_COLUMNS)
     if given.get("rollout_func") is not None or given.get("environment_factory") is not None or not of_trl:
         return  # these add to what rewards are given

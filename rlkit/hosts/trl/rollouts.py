@@ -20,6 +20,7 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from rlkit.curriculum.estimators import Reading
 from rlkit.hosts.trl.given_back import IMAGES, Held, prepared_prompts
 from rlkit.hosts.trl.hidden_states import last_hidden_states, read_likelihoods, read_states
+from rlkit.hosts.trl.hints import Revealed
 from rlkit.hosts.trl.judgements import Judgements
 from rlkit.hosts.trl.kept import Completion, KeptCompletions
 from rlkit.hosts.trl.prompts import context_length, token_ids
@@ -100,18 +101,21 @@ class TRLHost:
         mine = group_of_row[share.start : share.stop]
         source_rows = trainer.pool.take(proposal.index_P[mine[0] : mine[-1] + 1])
         given = partial(given_row, args=trainer.args, has_prompts=trainer.has_prompts)
-        rows = [own(given(source_rows[group - mine[0]])) for group in mine]
+        full_rows = [source_rows[group - mine[0]] for group in mine]
+        revealed = Revealed(trainer, full_rows, proposal.share_P[mine])
+        rows = revealed.as_paragraphs([own(given(row)) for row in full_rows])
 
         start = time.perf_counter()
         prompts = self._prepared_prompts(rows)
-        generated = self._generate(prompts, proposal.count_P)
+        with revealed.continued():
+            generated = revealed.as_answers(self._generate(prompts, proposal.count_P))
         graded_from = time.perf_counter()
         rewards = self._grade(rows, prompts, generated)
         grading_seconds = time.perf_counter() - graded_from
 
         for row, group in enumerate(group_of_row, start=self._num_rows):
             self._rows_of[int(proposal.index_P[group])].append(row)
-        self._keep(self._as_rolled_out(rows, prompts), generated, share)
+        self._keep(self._as_rolled_out(rows, prompts), revealed.as_trained(generated), share)
         self._rewards.append(rewards)
         self._num_rows += total
         self.round_sizes.append(total)
@@ -193,6 +197,7 @@ class TRLHost:
             generation_seconds=generation_seconds,
             grading_seconds=grading_seconds,
             age_PG=np.where(present_PG, 0, ABSENT),
+            share_P=proposal.share_P,
         )
 
     def held_rows(self, batch: Batch) -> Held:

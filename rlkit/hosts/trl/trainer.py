@@ -104,7 +104,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         guarding = (self._count_grading_error, self.curriculum.safety.reward_timeout)
         reward_funcs = guarded_rewards(reward_funcs, *guarding)
         num_given = len(reward_funcs)
-        given = given_arguments(rest, kwargs)
+        given = given_arguments(rest, kwargs) | {"model": model}
         environments = given.get("environment_factory")
         if environments is None:  # else the environments' own rewards join later
             signal_column(self.curriculum.signal, reward_names(reward_funcs))

@@ -61,6 +61,7 @@ JOBS = {
     # Three groups of four on two processes: the second group lies on both, and so does every odd refill.
     "split": ({"curriculum": "dapo"}, 4, 12, STEPS),
     "split-pcl": ({"curriculum": "pcl"}, 4, 12, {**STEPS, "scale_rewards": "batch"}),
+    "hints": ({"curriculum": "mopps", "hints": "adaback"}, 4, 16, {**SAVING, **GREEDY}),
     "metis": (JUDGING, 4, 16, {**SAVING, **GREEDY}),
     "metis-split": (JUDGING, 4, 12, {**STEPS, **GREEDY}),
     "metis-cycle": (JUDGING, 4, 16, {**MID_CYCLE, **GREEDY}),
@@ -77,7 +78,7 @@ JOBS = {
 OUTSIDE = {"outside": ({"curriculum": "mopps", "signal_max": 0.5}, 4, 16, STEPS)}
 """A signal outside of its declared range."""
 CYCLES = ("cycle", "metis-cycle")
-RESUMED = ("dapo", "greso", "pcl", "rlkit", "dots", "ssb", "speed", "metis", *CYCLES)
+RESUMED = ("hints", "dapo", "greso", "pcl", "rlkit", "dots", "ssb", "speed", "metis", *CYCLES)
 
 
 def launch(num_processes, folder, names, resume=None):

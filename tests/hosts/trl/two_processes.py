@@ -16,7 +16,17 @@ import pytest
 import torch
 from peft import LoraConfig
 from tiny_judge import make_judging_model, make_judging_tokenizer
-from tiny_trl import by_place, even_start, losses, make_model, make_tokenizer, make_trainer, scripted, weights
+from tiny_trl import (
+    by_place,
+    even_start,
+    losses,
+    make_data,
+    make_model,
+    make_tokenizer,
+    make_trainer,
+    scripted,
+    weights,
+)
 
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer
 from rlkit.collect import Batch
@@ -54,6 +64,11 @@ def failing(completions, **columns):
     return even_start(completions)
 
 
+def even_end(completions, **columns):
+    """1.0 where a text ends in an even digit: with greedy generation the same on any number of processes."""
+    return [float(text[-1:] in tuple("02468")) for text in completions]
+
+
 def run(folder, name, curriculum, num_generations, batch, settings, resume):
     extra = {}
     if name.startswith("lora"):
@@ -64,15 +79,21 @@ def run(folder, name, curriculum, num_generations, batch, settings, resume):
     extra["objectives"] = ObjectivesConfig(**settings.pop("objectives", {}))
     judging = curriculum["curriculum"] == "metis"
     tokenizer = make_judging_tokenizer() if judging else make_tokenizer()
+    extra["rollout_func"] = scripted(num_generations, RANK)
+    reward, data = failing if name == "failing" else by_place(num_generations, RANK), None
+    if "hints" in curriculum:  # these go with TRL's own generation only
+        data = make_data(16).add_column("solution", ["11\n35\n8"] * 16)
+        reward, _ = even_end, extra.pop("rollout_func")
     trainer = make_trainer(
         folder / name,
         CurriculumConfig(**curriculum),
-        failing if name == "failing" else by_place(num_generations, RANK),
+        reward,
+        data=data,
         kind=Noting,
         num_generations=num_generations,
         per_device_train_batch_size=batch // WORLD,
         model=make_judging_model(2) if judging else make_model(),
-        extra={"rollout_func": scripted(num_generations, RANK), "processing_class": tokenizer, **extra},
+        extra={"processing_class": tokenizer, **extra},
         **settings,
     )
     if name == "outside":
