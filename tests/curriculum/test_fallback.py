@@ -71,7 +71,7 @@ def test_skill_by_hand():
     v = np.array([0, 0.25, -0.25 - 0.03 * 0.25])
     assert fallback.skill is None, "too few"
     np.testing.assert_allclose(
-        fallback.state_dict()["recent_K3"][:, :2], np.stack([(m - v) ** 2, m**2], axis=1)
+        fallback.state_dict()["recent_K4"][:, :2], np.stack([(m - v) ** 2, m**2], axis=1)
     )
 
 

@@ -7,8 +7,8 @@ Among chosen ones success looks like failure, as they are chosen to be alike.
 
 m is a group's mean less the running mean of the groups before, and v its prediction less the running mean of
 predictions: a model that only follows the level has no skill, and one that is wrong about the level alone
-keeps its own, since choosing needs the order only. Where the means differ by no more than the flips of a
-group explain, there is nothing to predict, and no news.
+keeps its own, since choosing needs the order only. Where true means differ by next to nothing beside the
+flips of a completion, as when all is solved, there is nothing to predict, and the model chooses.
 """
 
 import logging
@@ -25,6 +25,8 @@ LEAST = 24
 """Groups without which nothing is said."""
 MEMORY = 0.97
 """Weight of the past, a group, in the running mean."""
+LEAST_SPREAD = 0.15
+"""Variance of the true means that is worth predicting, as a share of a completion's about its mean."""
 LEAST_SKILL = 0.02
 """A model that follows the level has some luck beside the running mean (LOG.md)."""
 
@@ -41,8 +43,8 @@ class Fallback:
         self.active = False
         self._num_steps = 0
         self._levels_2: np.ndarray | None = None
-        # (m - v)^2, m^2, and m^2 less the part of the flips.
-        self._recent_K3 = np.empty((0, 3))
+        # (m - v)^2, m^2, and the variance of a completion, and of a mean of them.
+        self._recent_K4 = np.empty((0, 4))
 
     def observe(self, prediction: Prediction, groups: Groups) -> None:
         """Takes in groups that the predictions did not choose, with what was said of them before."""
@@ -53,40 +55,40 @@ class Fallback:
             if self._levels_2 is None:
                 self._levels_2 = both
             m, v = both - self._levels_2
-            flips = groups.variance_P[position] / max(groups.count_P[position] - 1, 1)
-            self._recent_K3 = np.concatenate([self._recent_K3, [((m - v) ** 2, m**2, m**2 - flips)]])[
-                -WINDOW:
-            ]
+            count = groups.count_P[position]
+            flips = groups.variance_P[position] * count / max(count - 1, 1)
+            row = (m - v) ** 2, m**2, flips, flips / count
+            self._recent_K4 = np.concatenate([self._recent_K4, [row]])[-WINDOW:]
             self._levels_2 = MEMORY * self._levels_2 + (1 - MEMORY) * both
 
     @property
     def skill(self) -> float | None:
         """None where too few groups were seen, or where there is nothing to predict."""
-        num = len(self._recent_K3)
+        num = len(self._recent_K4)
         if num < LEAST:
             return None
-        error, beside, differing = self._recent_K3.T
-        if differing.mean() <= 2 * differing.std() / np.sqrt(num):
-            return None
-        return float(1 - error.sum() / beside.sum())
+        error, beside, flips, noise = self._recent_K4.T
+        differing = beside - noise
+        least = max(LEAST_SPREAD * flips.mean(), 2 * differing.std() / np.sqrt(num))
+        return None if differing.mean() <= least else float(1 - error.sum() / beside.sum())
 
     def finish(self) -> None:
         """Ends a step."""
         self._num_steps += 1
         skill = self.skill
-        if self.steps == 0 or self._num_steps < self.steps or skill is None:
+        if self.steps == 0 or self._num_steps < self.steps:
             return
-        before, self.active = self.active, skill < LEAST_SKILL
+        before, self.active = self.active, skill is not None and skill < LEAST_SKILL
         if self.active and not before:
             logger.warning(
                 "the value model was no better than the mean on %d groups that it did not choose (skill "
                 "%.2f): prompts are taken in the stream's order until it is. Try other value_features; "
                 "fallback_steps=0 keeps its choice",
-                len(self._recent_K3),
+                len(self._recent_K4),
                 skill,
             )
         elif before and not self.active:
-            logger.warning("the value model is better than the mean again (skill %.2f), and chooses", skill)
+            logger.warning("the value model is better than the mean again, or all is alike: it chooses")
 
     def metrics(self) -> dict[str, float]:
         """Whether it is set aside, and its skill where it can be told."""
@@ -101,10 +103,10 @@ class Fallback:
             "active": self.active,
             "num_steps": self._num_steps,
             "levels_2": self._levels_2,
-            "recent_K3": self._recent_K3.copy(),
+            "recent_K4": self._recent_K4.copy(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.active, self._num_steps = state["active"], state["num_steps"]
         self._levels_2 = None if state["levels_2"] is None else np.array(state["levels_2"])
-        self._recent_K3 = np.array(state["recent_K3"])
+        self._recent_K4 = np.array(state["recent_K4"])

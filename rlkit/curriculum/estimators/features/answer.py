@@ -7,6 +7,7 @@ states of a 135M model, and adds half to what the text explains (LOG.md).
 """
 
 import json
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -128,6 +129,7 @@ def _numbers(golds: list[str], byte_B: np.ndarray, row_B: np.ndarray, length_N: 
     return np.concatenate(columns, axis=1).astype(np.float32)
 
 
+@lru_cache(maxsize=1 << 16)  # golds come again: many are small numbers
 def _value(gold: str) -> float:
     """The number that the gold is, up to 1e12, NaN where it is none. "1,200" -> 1200, "2/3" -> NaN"""
     plain = gold.replace(",", "")

@@ -11,9 +11,12 @@ import numpy as np
 from rlkit.curriculum.estimators.features.hashed import Hashed
 from rlkit.curriculum.estimators.features.readings import OfPolicy, numbers_alone
 
+WIDTH = 256
+"""Numbers that wider states are projected to, by fixed random directions: as good (LOG.md), and quick."""
+
 
 class States(OfPolicy):
-    """2 H plain numbers of a policy whose states have H."""
+    """2 H plain numbers of a policy whose states have H, `WIDTH` at most."""
 
     name = "states"
 
@@ -23,4 +26,8 @@ class States(OfPolicy):
         with np.errstate(invalid="ignore", over="ignore"):  # what is no number is the head's to replace
             centered_N2H = state_N2H - state_N2H.mean(axis=2, keepdims=True)
             length_N21 = np.linalg.norm(centered_N2H, axis=2, keepdims=True)
-            return numbers_alone((centered_N2H / np.maximum(length_N21, 1e-12)).reshape(len(index_N), -1))
+            state_NK = (centered_N2H / np.maximum(length_N21, 1e-12)).reshape(len(index_N), -1)
+            if state_NK.shape[1] > WIDTH:
+                directions_KW = np.random.default_rng(0).normal(size=(state_NK.shape[1], WIDTH))
+                state_NK = state_NK @ directions_KW.astype(np.float32)
+        return numbers_alone(state_NK)
