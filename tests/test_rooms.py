@@ -8,9 +8,9 @@ ROOT = Path(__file__).parents[1]
 ROOMS = (
     ("rlkit.cli",),
     ("rlkit.arena",),
-    ("rlkit.report",),
     ("rlkit.hosts.trl", "rlkit.hosts.simulated"),
     ("rlkit.live",),
+    ("rlkit.report",),
     ("rlkit.record",),
     ("rlkit.collect",),
     ("rlkit.curriculum",),
