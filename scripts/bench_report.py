@@ -119,16 +119,16 @@ def main() -> None:
         )
         folders.append(out / f"run-{seed}")
         write_run(folders[-1], config, simulation, arguments.words)
-    start = time.perf_counter()
+    start, processor_start = time.perf_counter(), time.process_time()
     runs = read_runs(folders)
     read_seconds = time.perf_counter() - start
     page = out / "report" / "index.html"
     write_page(runs, page)
-    seconds = time.perf_counter() - start
+    seconds, processor = time.perf_counter() - start, time.process_time() - processor_start
     print(
         f"{arguments.runs} x {arguments.steps} steps x {arguments.groups} groups: page of "
-        f"{page.stat().st_size / 1e6:.2f} MB in {seconds:.1f} s (reading {read_seconds:.1f} s), at most "
-        f"{peak_resident_mb():.0f} MB in memory"
+        f"{page.stat().st_size / 1e6:.2f} MB in {seconds:.1f} s (reading {read_seconds:.1f} s; "
+        f"{processor:.1f} s of a processor), at most {peak_resident_mb():.0f} MB in memory"
     )
     parts = {name: len(to_json(value)) / 1e3 for name, value in runs[0].items()}
     largest = sorted(parts.items(), key=lambda part: -part[1])[:5]

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from rlkit.record.completions import read_completions
 from rlkit.report.run_groups import GroupTable
@@ -21,8 +23,9 @@ def completions(folder: Path, groups: GroupTable, most_bytes: float = MOST_BYTES
     predicted or the ledger does not have the group yet; `rank` is "best" or "worst" of its group.
     """
     table = read_completions(folder)
-    chosen = _spread(table, most_bytes)
+    chosen = table.take(_spread(table, most_bytes))
     predicts = len(groups) > 0 and np.ptp(groups.predicted_P) > 0
+    groups = groups.take(np.isin(groups.generation_P, chosen["generation"].to_numpy()))
     surprise = {
         (int(generation), int(index)): round(float(abs(mean - predicted)), 4)
         for generation, index, mean, predicted in zip(
@@ -30,7 +33,7 @@ def completions(folder: Path, groups: GroupTable, most_bytes: float = MOST_BYTES
         )
         if predicts and np.isfinite(mean) and np.isfinite(predicted)
     }
-    shown = table.take(chosen).to_pylist()
+    shown = chosen.to_pylist()
     ends = _ends(shown)
     rows = [
         {
@@ -54,16 +57,19 @@ def _spread(table: Any, most_bytes: float) -> np.ndarray:
     """Positions of whole generations, evenly over the run, whose texts fit."""
     if len(table) == 0:
         return np.empty(0, dtype=int)
-    sizes = sum(
-        np.array([min(len(text or ""), LONGEST) for text in table[name].to_pylist()])
-        for name in ("prompt", "gold", "completion")
-    )
+    sizes = sum(np.minimum(_lengths(table[name]), LONGEST) for name in ("prompt", "gold", "completion"))
     generation, first = np.unique(table["generation"].to_numpy(), return_index=True)
     size_of = np.add.reduceat(sizes, first)
     stride = 1
     while stride < len(generation) and size_of[::stride].sum() > most_bytes:
         stride += 1
     return np.flatnonzero(np.isin(table["generation"].to_numpy(), generation[::stride]))
+
+
+def _lengths(texts: pa.ChunkedArray) -> np.ndarray:
+    """Bytes of each text, 0 of a missing one."""
+    lengths = pc.call_function("binary_length", [texts])
+    return pc.call_function("coalesce", [lengths, pa.scalar(0, lengths.type)]).to_numpy()
 
 
 def _ends(rows: list[dict[str, Any]]) -> dict[int, str]:

@@ -1,5 +1,6 @@
 """The lines of `metrics.jsonl` as curves of at most so many points, and the axes they are drawn against."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,17 +17,20 @@ def axes(rows: Rows, points: int) -> dict[str, list[float | None]]:
     return {axis: [_number(rows[row].get(name)) for row in last] for axis, name in AXES.items()}
 
 
-def curves(rows: Rows, points: int) -> dict[str, list[float | None]]:
-    """Every numeric column but the totals: the mean over the steps of each point, None where none has it."""
+def curves(rows: Rows, points: int) -> dict[str, list[float]]:
+    """Every numeric column but the totals: the mean over the steps of each point, NaN where none has it."""
     names = sorted({name for row in rows for name, value in row.items() if _number(value) is not None})
-    parts = _parts(len(rows), points)
-    found = {}
-    for name in names:
-        if name == "step" or name.endswith("_total") or name == "seconds/total":
-            continue
-        value_S = np.array([_number(row.get(name)) for row in rows], dtype=float)  # None becomes NaN
-        found[name] = [_mean(value_S[part]) for part in parts]
-    return found
+    names = [name for name in names if name not in ("step", "seconds/total") and not name.endswith("_total")]
+    if not names:
+        return {}
+    # None becomes NaN.
+    value_SC = np.array([[_number(row.get(name)) for name in names] for row in rows], dtype=float)
+    known_SC = ~np.isnan(value_SC)
+    starts = [part[0] for part in _parts(len(rows), points)]
+    sums = np.add.reduceat(np.where(known_SC, value_SC, 0.0), starts)
+    counts = np.add.reduceat(known_SC.astype(int), starts)
+    means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    return {name: means[:, column].tolist() for column, name in enumerate(names)}
 
 
 def evaluation_curve(values: Sequence[tuple[int, float]], rows: Rows) -> dict[str, list[float]]:
@@ -49,9 +53,4 @@ def _parts(num: int, points: int) -> list[np.ndarray]:
 
 
 def _number(value: Any) -> float | None:
-    return value if isinstance(value, int | float) and np.isfinite(value) else None
-
-
-def _mean(value_S: np.ndarray) -> float | None:
-    known = value_S[~np.isnan(value_S)]
-    return float(known.mean()) if len(known) else None
+    return value if isinstance(value, int | float) and math.isfinite(value) else None
