@@ -181,7 +181,7 @@ def read_status(folder: Path) -> dict[str, Any] | None:
 
 def hold_life(folder: Path) -> FileLock:
     """Marks the run as alive until the lock is released or the process ends, however it ends."""
-    lock = FileLock(folder / "live" / "running")
+    lock = FileLock(folder / "live" / "running", thread_local=False)
     lock.acquire(timeout=10)
     return lock
 

@@ -184,8 +184,8 @@ class Steering(TrainerCallback):
     def _tell(self, command: Command, state: str, step: int | None = None, **more: Any) -> None:
         """Writes what became of a command."""
         if self.writes:
-            step = self.trainer.state.global_step + 1 if step is None else step
-            self._events.write(command, state, step, **more)
+            next_step = self.trainer.state.global_step + 1
+            self._events.write(command, state, next_step if step is None else step, **more)
 
     def _say(self, word: str) -> None:
         """Writes what the run is, and can be set to."""
