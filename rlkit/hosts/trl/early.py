@@ -54,6 +54,7 @@ def check_early(
             f"eval_strategy ({strategy.value}) wants held-out data, and there is no eval_dataset; give one, "
             "or set eval_strategy to no"
         )
+    trainer.objectives.check_data(functions, args)
     of_trl = all(getattr(type(trainer), name) in _known(name, trainer) for name in OWN_COLUMNS)
     if given.get("rollout_func") is not None or given.get("environment_factory") is not None or not of_trl:
         return  # these add to what rewards are given

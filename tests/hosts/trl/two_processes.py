@@ -16,7 +16,17 @@ import pytest
 import torch
 from peft import LoraConfig
 from tiny_judge import make_judging_model, make_judging_tokenizer
-from tiny_trl import by_place, even_start, losses, make_model, make_tokenizer, make_trainer, scripted, weights
+from tiny_trl import (
+    by_place,
+    even_start,
+    losses,
+    make_data,
+    make_model,
+    make_tokenizer,
+    make_trainer,
+    scripted,
+    weights,
+)
 
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer
 from rlkit.collect import Batch
@@ -54,6 +64,17 @@ def failing(completions, **columns):
     return even_start(completions)
 
 
+def shown(num_generations):
+    """As by_place, and the demonstration is right."""
+    place = by_place(num_generations, RANK)
+
+    def shown(prompts, completions, **columns):
+        values = place(prompts, completions)
+        return [1.0 if text == "9+" else value for text, value in zip(completions, values, strict=True)]
+
+    return shown
+
+
 def run(folder, name, curriculum, num_generations, batch, settings, resume):
     extra = {}
     if name.startswith("lora"):
@@ -67,7 +88,8 @@ def run(folder, name, curriculum, num_generations, batch, settings, resume):
     trainer = make_trainer(
         folder / name,
         CurriculumConfig(**curriculum),
-        failing if name == "failing" else by_place(num_generations, RANK),
+        {"failing": failing, "relift": shown(num_generations)}.get(name, by_place(num_generations, RANK)),
+        data=make_data().add_column("demonstration", ["9+"] * 64) if name == "relift" else None,
         kind=Noting,
         num_generations=num_generations,
         per_device_train_batch_size=batch // WORLD,
