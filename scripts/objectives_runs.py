@@ -12,16 +12,25 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PrinterCallback
 from trl import GRPOConfig
 
 from rlkit import CurriculumGRPOTrainer
 from rlkit.settings import program
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "recipes"))
-from addition import make_problems, make_tokenizer, reward, warm_start
+from addition import exact_success, make_problems, make_tokenizer, reward, warm_start
 
-__all__ = ["compare", "interval", "logged", "make_problems", "started", "train"]
+__all__ = [
+    "compare",
+    "exact_success",
+    "interval",
+    "logged",
+    "make_problems",
+    "make_tokenizer",
+    "started",
+    "train",
+]
 
 T_95 = {4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 """Student's t at 97.5% by degrees of freedom."""
@@ -64,6 +73,7 @@ def train(model: Any, rows: list[dict], seed: int, objectives: Any, **settings: 
             processing_class=make_tokenizer(),
             objectives=objectives,
         )
+        trainer.remove_callback(PrinterCallback)
         trainer.train()
     return trainer
 

@@ -42,6 +42,13 @@ OBJECTIVES: dict[str, Listed] = {
         "Wang et al., arXiv 2602.03392; numbers of Trinity-RFT",
         lambda config: _kind("clip_v:ClipV")(config.clip_v_mu, config.clip_v_share),
     ),
+    "relift": Listed(
+        "a supervised step on M demonstrations of prompts that a group never solved, between generations",
+        "ReLIFT, arXiv 2506.07527",
+        lambda config: _kind("relift:ReLIFT")(
+            config.relift_pairs, config.relift_alpha, config.relift_fail, config.demonstration_column
+        ),
+    ),
 }
 
 APART = {

@@ -26,7 +26,7 @@ class ClipB(Objective):
             return None
         mean, std = spread(everywhere)
         dropped_RT = (tokens.advantage_R < 0)[:, None] & mask_RT & (value_RT - mean < -self.mu * std)
-        self._masked = float(self.learner.gathered(dropped_RT[mask_RT]).float().mean())
+        self._masked = float(self.learner.gathered(dropped_RT[mask_RT].float()).mean())
         return (~dropped_RT).to(value_RT)
 
     def metrics(self) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """What an objective is: a part of the update beside GRPO's own loss.
 
-It sees the groups that were collected, may scale the gradient of single tokens, and may add a term to the
-loss of each micro-batch. It knows no curriculum and no trainer; what it needs of the host is a `Learner`.
-Shapes are in the names: P groups, R rows, T tokens.
+It sees the groups that were collected, may scale the gradient of single tokens, may add a term to the loss of
+each micro-batch, and may take optimizer steps of its own between generations. It knows no curriculum and no
+trainer; what it needs of the host is a `Learner`. Shapes are in the names: P groups, R rows, T tokens.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from rlkit.objectives.demonstrations import Grade
+from rlkit.prompts.pool import PromptPool
 from rlkit.types import Groups
 
 if TYPE_CHECKING:
@@ -86,12 +88,22 @@ class Learner(Protocol):
         """Micro-batches that a process's rows of a generation are dealt to."""
         ...
 
+    @property
+    def rows_at_once(self) -> int:
+        """Rows of a micro-batch."""
+        ...
+
     def score(self, model: Any, examples: list[Example]) -> Scored:
         """Every process must call it alike: with a sharded model all take part in each forward."""
         ...
 
     def gathered(self, local_N: "torch.Tensor") -> "torch.Tensor":
         """The values of all processes, of which each may have another number."""
+        ...
+
+    def encode(self, rows: list[dict[str, Any]], completions: list[Any]) -> list[Example]:
+        """Each row's prompt with a completion, text or messages, tokenized as TRL's SFTTrainer does: chat
+        template, end token, cut on the right to as many tokens as a rollout may have."""
         ...
 
 
@@ -104,6 +116,13 @@ class Objective:
 
     def bind(self, learner: Learner) -> None:
         self.learner = learner
+
+    def check(self, pool: PromptPool, grade: Grade) -> None:
+        """Called before the model loads, with the data and the reward that the curriculum looks at.
+
+        Raises:
+            ValueError: the objective cannot learn from them.
+        """
 
     def collected(self, collected: Collected) -> None:
         """Takes in a generation, before its first update."""
@@ -119,6 +138,11 @@ class Objective:
         """A scalar that is added to the loss of a micro-batch: its mean over the micro-batches of an
         optimizer step and over processes is minimized. None for none; all processes must decide alike.
         """
+        return None
+
+    def step_losses(self, model: Any) -> "list[Callable[[], torch.Tensor]] | None":
+        """Called between generations: the micro-batches of an optimizer step of its own, with moments of its
+        own; the sum of their losses, and its mean over processes, is minimized. None where no step is due."""
         return None
 
     def metrics(self) -> dict[str, float]:

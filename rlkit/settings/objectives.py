@@ -12,6 +12,20 @@ class ObjectivesConfig:
         default=None,
         metadata={"help": "Names joined by commas; `rlkit objectives` lists them. Default: none."},
     )
+    demonstration_column: str = field(
+        default="demonstration",
+        metadata={"help": "Of the data: a completion that solves the prompt, text or messages as it is."},
+    )
+    relift_pairs: int = field(
+        default=128, metadata={"help": "Demonstrations of a supervised step (M, the paper's)."}
+    )
+    relift_alpha: float = field(
+        default=1e-4, metadata={"help": "Weight of the entropy in it (the paper's best; its code: 1e-3)."}
+    )
+    relift_fail: float = field(
+        default=0.0,
+        metadata={"help": "Greatest signal of a completion that has not solved its prompt (its code: 0)."},
+    )
     clip_b_mu: float = field(
         default=2.5,
         metadata={
@@ -34,7 +48,8 @@ class ObjectivesConfig:
 
     def validate(self) -> None:
         """Raises ValueError that names the field, its value and the remedy."""
-        for name in ("clip_b_mu", "clip_v_mu"):
+        self._check("relift_pairs", lambda value: value >= 1, "must be at least 1")
+        for name in ("clip_b_mu", "clip_v_mu", "relift_alpha"):
             self._check(name, lambda value: value >= 0, "must be at least 0")
         self._check("clip_v_share", lambda value: 0 < value <= 1, "must be above 0 and at most 1")
 

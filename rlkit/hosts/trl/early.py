@@ -56,6 +56,7 @@ def check_early(
             "or set eval_strategy to no"
         )
     check_hints(trainer, functions, pool, args, given)
+    trainer.objectives.check_data(functions, args)
     of_trl = all(getattr(type(trainer), name) in _known(name, trainer) for name in OWN_COLUMNS)
     if given.get("rollout_func") is not None or given.get("environment_factory") is not None or not of_trl:
         return  # these add to what rewards are given

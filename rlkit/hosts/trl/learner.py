@@ -1,10 +1,13 @@
-"""What objectives need of the trainer: scores of token sequences, values of all processes."""
+"""What objectives need of the trainer: scores of token sequences, demonstrations as tokens, values of all
+processes."""
 
 from typing import Any
 
 import torch
+from trl.data_utils import common_prefix_length
 from trl.trainer.utils import pad
 
+from rlkit.hosts.trl.prompts import token_ids
 from rlkit.objectives.objective import Example, Scored
 
 
@@ -49,9 +52,36 @@ class TRLLearner:
             pad(masks, padding_value=0, padding_side=side).to(device),
         )
 
+    @property
+    def rows_at_once(self) -> int:
+        return self.trainer.args.per_device_train_batch_size
+
+    def encode(self, rows: list[dict[str, Any]], completions: list[Any]) -> list[Example]:
+        trainer, tokenizer = self.trainer, self.trainer._tokenizer
+        examples = []
+        for row, prompt_ids, completion in zip(rows, token_ids(trainer, rows), completions, strict=True):
+            if isinstance(completion, str):
+                end = "" if completion.endswith(tokenizer.eos_token) else tokenizer.eos_token
+                ids = tokenizer(text=row["prompt"] + completion + end)["input_ids"]
+            else:
+                ids = tokenizer.apply_chat_template(
+                    row["prompt"] + completion,
+                    tools=trainer.tools or None,
+                    chat_template=trainer.chat_template,
+                    tokenize=True,
+                    return_dict=True,
+                    **trainer.chat_template_kwargs,
+                )["input_ids"]
+            start = common_prefix_length(prompt_ids, ids)
+            examples.append(
+                Example(list(ids[:start]), list(ids[start : start + trainer.max_completion_length]))
+            )
+        return examples
+
     def gathered(self, local_N: torch.Tensor) -> torch.Tensor:
         accelerator = self.trainer.accelerator
         lengths = accelerator.gather(torch.tensor([len(local_N)], device=local_N.device)).tolist()
-        padded = accelerator.pad_across_processes(local_N)
+        # Not accelerate's own padding: it gives another type where there is something to pad.
+        padded = torch.nn.functional.pad(local_N, (0, max(lengths) - len(local_N)))
         parts = accelerator.gather(padded).chunk(len(lengths))
         return torch.cat([part[:length] for part, length in zip(parts, lengths, strict=True)])

@@ -3,18 +3,26 @@
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import TrainerCallback
+from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from rlkit.hosts.trl.doubled import check_head, doubled_logits, expected_discriminator
 from rlkit.hosts.trl.given_back import answering
 from rlkit.hosts.trl.learner import TRLLearner
+from rlkit.hosts.trl.own_step import OwnSteps
+from rlkit.hosts.trl.rollouts import given_row
+from rlkit.hosts.trl.setup import reward_names
 from rlkit.hosts.trl.step_record import PREFIX
 from rlkit.objectives.objective import Collected, Objective, Scored, Tokens, Update
 from rlkit.types import Batch
+from rlkit.verify.guard import guard
+from rlkit.verify.rewards import grade
 
 WEIGHT = "token_weight"
 """The column of a batch that has the factors of its tokens' gradients."""
@@ -27,9 +35,24 @@ class Objectives(TrainerCallback):
 
     def __init__(self, trainer: Any, objectives: list[Objective]):
         self.trainer, self.all = trainer, objectives
+        self.steps = OwnSteps(trainer)
         learner = TRLLearner(trainer)
         for objective in objectives:
             objective.bind(learner)
+
+    def check_data(self, functions: list[Any], args: GRPOConfig) -> None:
+        """Raises ValueError where an objective cannot learn from the data, before the model loads."""
+        trainer = self.trainer
+        signal = trainer.curriculum.signal
+        named = list(zip(functions, args.reward_weights or [1.0] * len(functions), strict=False))
+        if signal is not None:
+            named = [(function, 1.0) for function, _ in named if reward_names([function]) == [signal]]
+        plain = [
+            (function, weight) for function, weight in named if not isinstance(function, str | nn.Module)
+        ]
+        graded = partial(_graded, plain, trainer.curriculum.safety.reward_timeout, args, trainer.has_prompts)
+        for objective in self.all:
+            objective.check(trainer.pool, graded)
 
     def check_model(self) -> None:
         """Raises ValueError where an objective does not go with the model, which has loaded."""
@@ -117,7 +140,11 @@ class Objectives(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         trainer = self.trainer
+        between = trainer._step % (args.steps_per_generation * trainer.num_iterations) == 0
         for objective in self.all:
+            losses = objective.step_losses(trainer.model_wrapped) if between else None
+            if losses is not None:
+                self.steps.take(objective.name, losses)
             row = {
                 f"objectives/{objective.name}/{name}": value for name, value in objective.metrics().items()
             }
@@ -141,3 +168,31 @@ class Objectives(TrainerCallback):
         self.check_state(state)
         for objective in self.all:
             objective.load_state_dict(state[objective.name])
+
+
+def _graded(
+    functions: list[tuple[Any, float]],
+    timeout: float | None,
+    args: GRPOConfig,
+    has_prompts: bool,
+    completions: list[Any],
+    rows: list[dict[str, Any]],
+) -> list[float | None]:
+    """The weighted rewards of completions, one a row; None where no function could score one."""
+    if not functions:
+        raise ValueError(
+            "objectives names one whose demonstrations the reward checks, and no reward function can be called "
+            "before the model loads (a reward model or an environment's cannot); leave it out"
+        )
+    given = [given_row(row, args, has_prompts) for row in rows]
+    columns = [
+        grade(guard(function, lambda name, num, error: None, timeout), completions, given)
+        for function, _ in functions
+    ]
+    totals: list[float | None] = []
+    for values in zip(*columns, strict=True):
+        scored = [
+            weight * value for value, (_, weight) in zip(values, functions, strict=True) if value is not None
+        ]
+        totals.append(sum(scored) if scored else None)
+    return totals

@@ -92,6 +92,9 @@ class Checkpoints:
                 "steering": trainer.steering.state_dict(),
             }
             save_state(checkpoint, "curriculum", state)
+        rank = trainer.accelerator.process_index
+        if rank == 0 or trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+            save_state(checkpoint, f"moments-{rank}", trainer.objectives.steps.state_dict())
         cycle = trainer.args.steps_per_generation * trainer.num_iterations
         amid = trainer._step % cycle != 0
         state = {
@@ -118,6 +121,9 @@ class Checkpoints:
         trainer.watch.load_state_dict(saved["guards"])
         trainer.host.kept.load_state_dict(saved["kept"])
         trainer.objectives.load_state_dict(saved["objectives"])
+        sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
+        of = trainer.accelerator.process_index if sharded else 0
+        trainer.objectives.steps.load_state_dict(load_state(checkpoint, f"moments-{of}"))
         local = load_state(checkpoint, f"process-{trainer.accelerator.process_index}")
         check_processes(checkpoint, local["num_processes"], trainer.accelerator.num_processes)
         trainer._step, trainer._buffered_inputs = local["step"], local["buffered_inputs"]

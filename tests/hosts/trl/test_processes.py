@@ -72,13 +72,15 @@ JOBS = {
         16,
         {**STEPS, **objectives("clip_v", clip_v_mu=0.5, clip_v_share=0.06)},
     ),
+    # Three pairs on two processes: one of them gets a row of weight 0.
+    "relift": ({"curriculum": "uniform"}, 4, 16, {**SAVING, **objectives("relift", relift_pairs=3)}),
     # The filter keeps an odd number, and an odd number of groups of three cannot be shared equally.
     "odd-refill": ({"curriculum": "odf", "band_low": 0.3, "band_high": 0.6}, 3, 18, STEPS),
 }
 OUTSIDE = {"outside": ({"curriculum": "mopps", "signal_max": 0.5}, 4, 16, STEPS)}
 """A signal outside of its declared range."""
 CYCLES = ("cycle", "metis-cycle")
-RESUMED = ("hints", "dapo", "greso", "pcl", "rlkit", "dots", "ssb", "speed", "metis", *CYCLES)
+RESUMED = ("hints", "relift", "dapo", "greso", "pcl", "rlkit", "dots", "ssb", "speed", "metis", *CYCLES)
 
 
 def launch(num_processes, folder, names, resume=None):

@@ -69,6 +69,17 @@ def even_end(completions, **columns):
     return [float(text[-1:] in tuple("02468")) for text in completions]
 
 
+def shown(num_generations):
+    """As by_place, and the demonstration is right."""
+    place = by_place(num_generations, RANK)
+
+    def shown(prompts, completions, **columns):
+        values = place(prompts, completions)
+        return [1.0 if text == "9+" else value for text, value in zip(completions, values, strict=True)]
+
+    return shown
+
+
 def run(folder, name, curriculum, num_generations, batch, settings, resume):
     extra = {}
     if name.startswith("lora"):
@@ -81,6 +92,8 @@ def run(folder, name, curriculum, num_generations, batch, settings, resume):
     tokenizer = make_judging_tokenizer() if judging else make_tokenizer()
     extra["rollout_func"] = scripted(num_generations, RANK)
     reward, data = failing if name == "failing" else by_place(num_generations, RANK), None
+    if name == "relift":
+        reward, data = shown(num_generations), make_data().add_column("demonstration", ["9+"] * 64)
     if "hints" in curriculum:  # these go with TRL's own generation only
         data = make_data(16).add_column("solution", ["11\n35\n8"] * 16)
         reward, _ = even_end, extra.pop("rollout_func")
