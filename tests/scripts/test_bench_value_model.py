@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "bench_value_model.py"
 
@@ -43,3 +45,24 @@ def test_it_writes_every_number(tmp_path):
     assert found["predict_us_per_prompt"] < 400  # ten times the target, on a machine that does other work
     assert all(math.isfinite(value) for score in found["drift"].values() for value in score.values())
     assert found["revisits"]["1"]["value_model"] > found["revisits"]["1"]["flat"]
+
+
+def test_it_reads_a_recording_of_a_policy(tmp_path):
+    """Success is what the likelihood of the gold says; the answers say nothing."""
+    rng = np.random.default_rng(0)
+    rate_N = rng.random(160)
+    rows = [{"prompt": f"p{row}", "answer": str(row % 7), "kind": "one"} for row in range(160)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "prompts.parquet")
+    (tmp_path / "before").mkdir()
+    np.savez(
+        tmp_path / "before" / "pass0-00000.npz",
+        right_NG=rng.random((160, 8)) < rate_N[:, None],
+        state_NL2H=rng.normal(size=(160, 6, 2, 4)).astype(np.float32),
+        likelihood_N4=np.log(np.stack([rate_N, rate_N, rate_N, 0 * rate_N + 0.5], 1)).astype(np.float32),
+    )
+    explained = {}
+    for feature in ("answer", "likelihood"):
+        command = [sys.executable, SCRIPT, "--recording", tmp_path, "--features", feature, "--batch", "20"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+        explained[feature] = float(done.stdout.split("explained ")[1].split(",")[0])
+    assert explained["likelihood"] > 0.8 > 0.2 > explained["answer"]

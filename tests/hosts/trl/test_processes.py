@@ -35,7 +35,7 @@ JOBS = {
         {"curriculum": "rlkit", "candidates": 2, "value_features": "states,likelihood,past"},
         4,
         16,
-        SAVING,
+        STEPS,
     ),
     "perplexity": ({"curriculum": "perplexity_band"}, 4, 16, STEPS),
     "greso": ({"curriculum": "greso"}, 4, 16, SAVING),
