@@ -74,7 +74,7 @@ def read_run(folder: Path, points: int = POINTS, completion_bytes: float = MOST_
         "calibration": calibration(groups, low, high),
         "prompts": prompts(groups, low, high, pool, _pool_size(pool, groups, rows)),
         "completions": completions(folder, groups, completion_bytes),
-        "problems": problems(rows),
+        "problems": problems(rows, config),
         "funnel": whole_funnel(rows),
         "cost": cost(rows),
         "notes": _notes(groups, rows, points),

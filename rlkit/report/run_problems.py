@@ -9,17 +9,23 @@ from rlkit.report.run_curves import total
 Rows = Sequence[Mapping[str, Any]]
 
 
-def problems(rows: Rows) -> list[dict[str, Any]]:
-    """One entry a problem: name, what happened, in how many steps and from where to where, advice."""
-    return [*_alarms(rows), *_losses(rows)]
+def problems(rows: Rows, config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One entry a problem: name, what happened, in how many steps and from where to where, advice.
+
+    Args:
+        config: the run's settings, as far as they are known: advice leaves out what the run does already.
+    """
+    in_use = {str(config.get("curriculum")), *(["beta"] if config.get("beta") else [])}
+    return [*_alarms(rows, in_use), *_losses(rows)]
 
 
-def _alarms(rows: Rows) -> list[dict[str, Any]]:
+def _alarms(rows: Rows, in_use: set[str]) -> list[dict[str, Any]]:
     found = []
     for rule in RULES:
         steps = [row["step"] for row in rows if (row.get(f"guards/{rule.name}") or 0) > 0]
         if steps:
-            advice = ", or ".join([rule.advice, *(other for other, _ in rule.others)])
+            more = [advice for advice, idle in rule.others if not idle & in_use]
+            advice = ", or ".join([rule.advice, *more])
             text = (
                 f"In {rule.steps} steps in a row or more, {rule.sign}." if rule.steps > 1 else f"{rule.sign}."
             )
@@ -88,10 +94,17 @@ def _states(rows: Rows) -> list[dict[str, Any]]:
     if short:
         text = "No group was left to train on."
         told.append(_problem("empty batches", text, short, "widen the filter, or add prompts"))
-    outside = [row["step"] for row in rows if (row.get("signal/out_of_range") or 0) > 0]
+    counts = [row.get("signal/out_of_range") or 0 for row in rows]  # from the start of the run
+    grown = zip(rows, counts, [0, *counts], strict=False)
+    outside = [row["step"] for row, count, before in grown if count > before]
     if outside:
         text = "Signals left the declared range signal_min to signal_max."
         told.append(_problem("signal out of range", text, outside, "declare the range that the reward has"))
+    alone = [row["step"] for row in rows if (row.get("guards/value_model") or 0) > 0]
+    if alone:
+        text = "The predictions were no better than the mean for long, and prompts were taken in order."
+        advice = "try another value_backbone or a larger value_buffer, or leave it: it goes on by itself"
+        told.append(_problem("value model set aside", text, alone, advice))
     if rows and (rows[-1].get("pool/unusable") or 0) > 0:
         text = (
             f"{rows[-1]['pool/unusable']:,.0f} prompts of the pool cannot be rolled out and are passed over."

@@ -147,13 +147,26 @@ def test_problems_are_told_with_advice():
         {"step": step, "guards/truncated": float(step > 3), "rollouts/unscorable": 2, "rollouts/spent": 8}
         for step in range(1, 6)
     ]
-    guard, unscorable = problems(rows)
+    guard, unscorable = problems(rows, {})
     assert (guard["name"], guard["steps"], guard["first"], guard["last"]) == ("guard: truncated", 2, 4, 5)
     assert "raise max_completion_length" in guard["advice"]
     assert (
         unscorable["text"].startswith("10 completions had no reward") and "25.0% of 40" in unscorable["text"]
     )
-    assert problems([{"step": 1}]) == []
+    assert problems([{"step": 1}], {}) == []
+
+
+def test_advice_leaves_out_what_the_run_does_already():
+    rows = [{"step": 1, "guards/effective_ratio": 1.0}]
+    [of_uniform], [of_dapo] = (problems(rows, {"curriculum": name}) for name in ("uniform", "dapo"))
+    assert "take a curriculum that filters" in of_uniform["advice"]
+    assert "take a curriculum that filters" not in of_dapo["advice"]
+
+
+def test_signals_out_of_range_are_told_where_they_happened():
+    """The column counts from the start of the run."""
+    [problem] = problems([{"step": step, "signal/out_of_range": 4 * (step > 2)} for step in range(1, 6)], {})
+    assert (problem["name"], problem["steps"], problem["first"]) == ("signal out of range", 1, 3)
 
 
 def test_completions_fit_the_page(tmp_path):

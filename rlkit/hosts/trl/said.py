@@ -18,9 +18,10 @@ GOLD_COLUMNS = ("answer", "solution", "gold", "ground_truth", "target", "reward_
 
 def write(trainer: Any, batch: Batch) -> None:
     """Appends the batch's completions that the run keeps; every process takes part."""
-    keep, key_P = trainer.curriculum.keeping.keep_completions, trainer.pool.key_N[batch.groups.index_P]
+    keep = trainer.curriculum.keeping.keep_completions
     if keep == "none":
         return
+    key_P = trainer.pool.key_N[batch.groups.index_P]
     kept = extremes(batch, key_P) if keep == "extremes" else everything(batch)
     rows = [
         (position, place, row)
