@@ -32,6 +32,15 @@ VALUES = (
     | st.integers(-5, 200)
     | st.none()
 )
+POSSIBLE = st.fixed_dictionaries(
+    {"learning_rate": st.floats(1e-6, 1.0), "temperature": st.floats(0.01, 100.0)},
+    optional={
+        "explore_share": st.floats(0, 1),
+        "candidates": st.integers(1, 9),
+        "max_rounds": st.sampled_from([1, 2, 5, 101]),
+        "reward_weight.even_start": st.floats(-1e7, 1e7),
+    },
+)
 ASIDE = st.fixed_dictionaries(
     {"categories": st.lists(st.sampled_from([f"tens {i}" for i in range(8)]), max_size=3)}
 ) | st.fixed_dictionaries({"prompts": st.lists(st.sampled_from(["1", "-1", "x", 2**64, 2**80]), max_size=2)})
@@ -40,6 +49,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
 )
 NAMED = st.one_of(
+    st.tuples(st.just("set"), POSSIBLE),
     st.tuples(st.just("set"), st.dictionaries(st.sampled_from(KNOWN), VALUES, min_size=1, max_size=3)),
     st.tuples(st.sampled_from(["put_aside", "bring_back"]), ASIDE),
     st.tuples(st.just("note"), st.text(max_size=30)),
