@@ -15,13 +15,14 @@ pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 SHARDED = {
     **{
-        name: JOBS[name] for name in ("uniform", "dapo", "pcl", "rlkit", "ssb", "speed", "split-pcl", "metis")
+        name: JOBS[name]
+        for name in ("uniform", "dapo", "pcl", "rlkit", "ssb", "speed", "split-pcl", "metis", "relift")
     },
     "lora-pcl": ({"curriculum": "pcl"}, 4, 16, SAVING),
     "checkpointing-pcl": ({"curriculum": "pcl"}, 4, 16, {**STEPS, "gradient_checkpointing": True}),
     "bf16-uniform": ({"curriculum": "uniform"}, 4, 16, {**STEPS, "bf16": True}),
 }
-RESUMED = ("pcl", "ssb", "lora-pcl")
+RESUMED = ("pcl", "ssb", "lora-pcl", "relift")
 FSDP2 = {
     "ACCELERATE_USE_FSDP": "true",
     "FSDP_VERSION": "2",
