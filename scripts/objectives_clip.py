@@ -17,6 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--warm_start_seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--learning_rate", type=float, default=1e-3)
     options = parser.parse_args()
@@ -24,7 +25,7 @@ def main() -> None:
     for seed in range(options.seeds):
         pool = make_problems(1024, (0, 0, 0, 1, 1, 1, 1, 1), seed=seed)
         for arm, config in ARMS.items():
-            model = started(options.folder, seed)
+            model = started(options.folder, options.warm_start_seed)
             trainer = train(
                 model,
                 pool,

@@ -26,6 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--warm_start_seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--pairs", type=int, default=4)
     parser.add_argument("--learning_rate", type=float, default=1e-3)
@@ -41,7 +42,7 @@ def main() -> None:
         problems = make_problems(512, EASY, seed=seed)
         pool = [other_form(row) if i % 4 == 0 else row for i, row in enumerate(problems)]
         pool = [{**row, "demonstration": row["answer"] if i % 8 == 0 else None} for i, row in enumerate(pool)]
-        before = started(options.folder, seed)
+        before = started(options.folder, options.warm_start_seed)
         start = {
             name: float(exact_success(before, make_tokenizer(), part).mean())
             for name, part in held_out.items()
@@ -49,7 +50,7 @@ def main() -> None:
         print(seed, "start", start, flush=True)
         for arm, config in arms.items():
             trainer = train(
-                started(options.folder, seed),
+                started(options.folder, options.warm_start_seed),
                 pool,
                 seed,
                 config,

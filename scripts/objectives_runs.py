@@ -1,6 +1,6 @@
 """What the scripts of the objectives share: runs on reversed addition, and paired intervals.
 
-Every arm of a seed begins from the same warm start, with the same prompts in the same order.
+All arms begin from one warm start; those of a seed get the same prompts in the same order.
 """
 
 import statistics

@@ -41,7 +41,7 @@ class ReLIFT(Objective):
         self._accepted: set[str] = set()
         self._buffer: list[tuple[str, Example]] = []
         """Keys and pairs, the newest first."""
-        self._account = {"steps_total": 0.0, "loss": math.nan, "unsolved": 0.0, "without": 0.0}
+        self._account = {"steps_total": 0.0, "unsolved": 0.0, "without": 0.0}
 
     def check(self, pool: PromptPool, grade: Grade) -> None:
         self._accepted = accepted_demonstrations(pool, self.column, grade, self.fail)

@@ -181,7 +181,7 @@ def _graded(
     """The weighted rewards of completions, one a row; None where no function could score one."""
     if not functions:
         raise ValueError(
-            "objectives names one whose demonstrations the reward checks, and no reward function can be "
+            "objectives names one whose demonstrations a reward checks, and no reward function can be "
             "called before the model loads (a reward model or an environment's cannot); leave it out"
         )
     given = [given_row(row, args, has_prompts) for row in rows]

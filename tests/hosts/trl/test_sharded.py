@@ -26,13 +26,14 @@ SHARDED = {
             "split-pcl",
             "metis",
             "policy-features",
+            "relift",
         )
     },
     "lora-pcl": ({"curriculum": "pcl"}, 4, 16, SAVING),
     "checkpointing-pcl": ({"curriculum": "pcl"}, 4, 16, {**STEPS, "gradient_checkpointing": True}),
     "bf16-uniform": ({"curriculum": "uniform"}, 4, 16, {**STEPS, "bf16": True}),
 }
-RESUMED = ("pcl", "ssb", "lora-pcl")
+RESUMED = ("pcl", "ssb", "lora-pcl", "relift")
 FSDP2 = {
     "ACCELERATE_USE_FSDP": "true",
     "FSDP_VERSION": "2",
