@@ -82,7 +82,7 @@ def _check_template(tokenizer: Any, pool: PromptPool, args: GRPOConfig) -> None:
     prompt = pool.take(np.array([0]))[0]["prompt"]
     if not is_conversational({"prompt": prompt}):
         return
-    kwargs: dict[str, Any] = args.chat_template_kwargs or {}  # type: ignore[assignment]
+    kwargs: Any = args.chat_template_kwargs or {}
     text = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True, **kwargs)
     if text.rstrip().endswith("<think>"):
         logger.warning(
