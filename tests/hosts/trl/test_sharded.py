@@ -48,7 +48,11 @@ ZERO = {
     "zero_force_ds_cpu_optimizer": False,
     "zero_allow_untested_optimizer": True,
 }
-JOBS_OF = {"fsdp2": tuple(SHARDED), "zero2": ("dapo", "ssb"), "zero3": ("pcl", "metis", "policy-features")}
+JOBS_OF = {
+    "fsdp2": tuple(SHARDED),
+    "zero2": ("dapo", "ssb", "relift"),
+    "zero3": ("pcl", "metis", "policy-features"),
+}
 
 
 def launch(folder, names, way, resume=None):
