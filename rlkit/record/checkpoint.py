@@ -13,8 +13,12 @@ from rlkit.record.manifest import checkpoints, defect, is_committed, is_foreign
 
 logger = logging.getLogger(__name__)
 
-VERSION = 5
-"""The first in which a prompt's key is a hash of its whole row; before it was one of its text alone."""
+VERSION = 6
+CHANGES = {
+    5: "its prompts are known by their text alone, and a prompt is now known by its whole row",
+    6: "it knows nothing of objectives, and its value model has another head",
+}
+"""What each format changed, so that older ones cannot be read."""
 FOLDER = "rlkit"
 AUTO = "auto"
 """As `resume_from_checkpoint`: the newest whole checkpoint, or a new run where there is none."""
@@ -53,9 +57,7 @@ def load_state(checkpoint: Path, name: str) -> dict[str, Any]:
 
 
 def _other_version(path: Path, version: int) -> str:
-    why = ""
-    if version < VERSION:
-        why = " (its prompts are known by their text alone, and a prompt is now known by its whole row)"
+    why = next((f" ({change})" for number, change in CHANGES.items() if version < number), "")
     return (
         f"{path} has format {version}{why}, this rlkit reads {VERSION}; resume with the version that wrote "
         "it, or start a new run from the checkpoint's weights (model_name_or_path)"
