@@ -3,13 +3,15 @@
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from rlkit.settings.hints import HintsConfig
 from rlkit.settings.keeping import KeepingConfig
 from rlkit.settings.limits import CHOICES, check_choices, check_limits, check_together
 from rlkit.settings.safety import SafetyConfig
+from rlkit.settings.value_model import ValueModelConfig
 
 
 @dataclass
-class CurriculumConfig(SafetyConfig, KeepingConfig):
+class CurriculumConfig(ValueModelConfig, HintsConfig, SafetyConfig, KeepingConfig):
     """Which prompts to roll out, and which groups to train on. A number left out is the preset's own."""
 
     curriculum: str = field(
@@ -231,40 +233,6 @@ class CurriculumConfig(SafetyConfig, KeepingConfig):
         default=None,
         metadata={"help": "Cost of a completion beside its tokens, in mean lengths (rlkit 1: ours)."},
     )
-    value_backbone: str | None = field(default=None, metadata={"help": "Gone: see value_features."})
-    value_features: str | None = field(
-        default=None,
-        metadata={
-            "help": "What the value model sees of a prompt, joined by commas: text, answer (the form of the "
-            "gold, which the policy never sees), columns (the others), last_state (the policy's last hidden "
-            "state); or policy, PCL's own head on that state (docs/value_model.md)."
-        },
-    )
-    value_layer: float | None = field(
-        default=None,
-        metadata={
-            "help": "Layer of the policy that value_features=states looks at, as a share of its depth: above "
-            "0, to 1 for the last (0.5: LOG.md)."
-        },
-    )
-    feature_age: int | None = field(
-        default=None,
-        metadata={
-            "help": "Steps that what the policy shows of a prompt (states, likelihood) serves before it is "
-            "read again (1: at each step anew)."
-        },
-    )
-    value_hidden: int | None = field(
-        default=None,
-        metadata={"help": "Hidden units of the value head, or of each projection of dots (both 64: ours)."},
-    )
-    value_learning_rate: float | None = field(default=None, metadata={"help": "Of the value head's AdamW."})
-    value_steps: int | None = field(
-        default=None, metadata={"help": "Gradient steps of the value head after each round of rollouts."}
-    )
-    value_buffer: int | None = field(
-        default=None, metadata={"help": "Recent rounds of graded groups that the value head learns from."}
-    )
     judgement_memory: int | None = field(
         default=None,
         metadata={"help": "Recent (prompt, variance) pairs that the judge is shown (metis 3, second hand)."},
@@ -274,54 +242,6 @@ class CurriculumConfig(SafetyConfig, KeepingConfig):
     )
     judgement_length: int | None = field(
         default=None, metadata={"help": "Tokens that a judgement has at most (metis 256, ours)."}
-    )
-    hints: str | None = field(
-        default=None,
-        metadata={
-            "help": "How much of its solution is revealed to a chosen prompt: adaback, guided or predicted "
-            "(docs/hints.md). Default: nothing."
-        },
-    )
-    hint_column: str | None = field(
-        default=None,
-        metadata={"help": "Column of the written solutions. Default: `solution`, else `demonstration`."},
-    )
-    hint_place: str | None = field(
-        default=None,
-        metadata={
-            "help": "prefix: the completion goes on from the hint; prompt: it is a paragraph of the user's "
-            "message. Default: prefix."
-        },
-    )
-    hint_loss: bool | None = field(
-        default=None, metadata={"help": "Train on revealed tokens too, as if they had been sampled."}
-    )
-    hint_tau: float | None = field(
-        default=None,
-        metadata={
-            "help": "Least mean signal of a group, as a share of the signal's range, after which less is "
-            "revealed (adaback: 0.5, ours)."
-        },
-    )
-    hint_widening: float | None = field(
-        default=None,
-        metadata={
-            "help": "Share of its way to 0 and 1 that each end of a prompt's interval goes back after a "
-            "group (adaback: 0.1, ours)."
-        },
-    )
-    hint_start: float | None = field(
-        default=None, metadata={"help": "Share revealed at first (guided: 0.5, ours)."}
-    )
-    hint_period: int | None = field(
-        default=None, metadata={"help": "Steps between changes of the share (guided: 3, its code)."}
-    )
-    hint_price: float | None = field(
-        default=None,
-        metadata={
-            "help": "What a whole solution takes off a group's predicted variance, as a share of it "
-            "(predicted: 1, ours)."
-        },
     )
     recipe: str | None = field(
         default=None,
