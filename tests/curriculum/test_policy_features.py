@@ -187,6 +187,8 @@ def test_the_band_drops_both_tails_and_counts_what_is_no_number():
         None, None, np.where(index_N == 7, np.nan, -index_N / 100)
     )
     band.bind(pool_of(), policy)
+    assert band.admission(np.arange(60)).all(), "before the first step nothing is read"
+    band.load_state_dict({"has_begun": True, "recent": [], "num_looked": 0, "num_dropped": 0})
     assert band.admission(np.arange(FEWEST - 20)).all(), "too few to have a band"
     admitted = band.admission(np.arange(60))
     values = [value for value in [*range(FEWEST - 20), *range(60)] if value != 7]

@@ -3,7 +3,7 @@
 The rule of BFS-Prover-V2 (arXiv 2509.06493), where proofs are dropped by the perplexity of their tactics:
 what is nearly certain teaches nothing, and what is far off is often broken. Here it is the prompt's own
 perplexity, which one prefill shows before a completion is paid for. The band is of quantiles among the latest
-prompts that were looked at; the first of all are admitted unseen.
+prompts that were looked at; the first step's are admitted unseen.
 """
 
 from collections import deque
@@ -14,6 +14,7 @@ import numpy as np
 from rlkit.curriculum.estimators import Senses
 from rlkit.curriculum.estimators.neutral import Neutral
 from rlkit.prompts.pool import PromptPool
+from rlkit.types import Groups, Prediction
 
 RECENT = 1024
 """Prompts that tell the band: enough for a tail of a tenth, few enough to follow the policy (ours)."""
@@ -32,6 +33,8 @@ class PerplexityBand(Neutral):
         self.low, self.high = low, high
         self._recent: deque[float] = deque(maxlen=RECENT)
         self._num_looked = self._num_dropped = 0
+        # Before the run there may be no policy yet, and how many prompts it admits is asked of the whole pool.
+        self._has_begun = False
 
     def bind(self, pool: PromptPool, senses: Senses) -> None:
         """Raises ValueError where the host has no policy to read prompts with."""
@@ -44,6 +47,8 @@ class PerplexityBand(Neutral):
 
     def admission(self, index_N: np.ndarray) -> np.ndarray:
         """1 inside the band, 0 outside of it."""
+        if not self._has_begun:
+            return np.ones(len(index_N))
         log_perplexity_N = -self._senses.read(index_N, None, None).prompt_N  # type: ignore[operator]
         finite_N = np.isfinite(log_perplexity_N)
         self._recent.extend(log_perplexity_N[finite_N].tolist())
@@ -54,6 +59,9 @@ class PerplexityBand(Neutral):
         self._num_looked += len(index_N)
         self._num_dropped += int((~admitted_N).sum())
         return admitted_N.astype(float)
+
+    def observe(self, groups: Groups, prediction: Prediction) -> None:
+        self._has_begun = True
 
     def metrics(self) -> dict[str, float]:
         """Median perplexity of the latest prompts, and the share of all that was dropped."""
@@ -66,11 +74,13 @@ class PerplexityBand(Neutral):
 
     def state_dict(self) -> dict[str, Any]:
         return {
+            "has_begun": self._has_begun,
             "recent": list(self._recent),
             "num_looked": self._num_looked,
             "num_dropped": self._num_dropped,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._has_begun = state["has_begun"]
         self._recent = deque(state["recent"], maxlen=RECENT)
         self._num_looked, self._num_dropped = state["num_looked"], state["num_dropped"]
