@@ -1,8 +1,6 @@
 """What the tests of the page share: runs that the simulator wrote, and a real browser."""
 
 import importlib.util
-import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -33,20 +31,6 @@ def write_run(bench_report):
         return folder
 
     return write
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Headless Chromium; skipped where it or Playwright is missing (README: how to install them)."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (.[dev])")
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    with playwright.sync_playwright() as started:
-        if path is None and not Path(started.chromium.executable_path).exists():
-            pytest.skip("no Chromium: apt-get install chromium, or playwright install chromium")
-        # Root, as in containers, has no use of Chromium's own sandbox; the pages are ours.
-        launched = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield launched
-        launched.close()
 
 
 class Opened:

@@ -33,7 +33,7 @@ class PerplexityBand(Neutral):
         self.low, self.high = low, high
         self._recent: deque[float] = deque(maxlen=RECENT)
         self._num_looked = self._num_dropped = 0
-        # Before the run there may be no policy yet, and how many prompts it admits is asked of the whole pool.
+        # Before the run there is no policy to read with, and the whole pool is asked of admission.
         self._has_begun = False
 
     def bind(self, pool: PromptPool, senses: Senses) -> None:
