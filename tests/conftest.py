@@ -17,7 +17,7 @@ settings.register_profile("rlkit", deadline=None)
 settings.load_profile("rlkit")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, no other test of the process can run an event loop
 def browser():
     """Headless Chromium; skipped where it or Playwright is missing (README: how to install them)."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (.[dev])")

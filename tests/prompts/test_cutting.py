@@ -65,8 +65,8 @@ def test_cuts_split_nothing_that_belongs_together(text):
     assert ends == sorted(set(ends)) and len(ends) <= MOST_CUTS
     for end in ends:
         assert 0 < end < len(text.rstrip()) and text[:end].strip()
-        assert not re.search(r"\d[.,]?$", text[:end]) or not re.match(r"[.,]?\d", text[end:])
-        assert not re.search(r"\\[a-z]*$", text[:end]) or not re.match(r"[a-z]", text[end:])
+        assert not re.search(r"\d[.,]?\Z", text[:end]) or not re.match(r"[.,]?\d", text[end:])
+        assert not re.search(r"\\[a-z]*\Z", text[:end]) or not re.match(r"[a-z]", text[end:])
         depth = text[:end].count("{") - text[:end].count("}")
         assert depth <= 0
 

@@ -162,7 +162,7 @@ def test_resume_with_changed_data_on_request(tmp_path):
     added = np.isin(new.pool.key_N, np.array([row["key"] for row in last], dtype=np.uint64))
     expected = [visits.get(key, 0) for key in new.pool.key_N.tolist()] + added
     assert new.pool.visits_N.tolist() == expected.tolist()
-    assert len(new.curriculum.estimator.state_dict()["recent"]) == 3
+    assert len(new.curriculum.estimator.state_dict()["head"]["recent"]) == 3
 
 
 def test_resume_without_our_state_says_so(tmp_path):

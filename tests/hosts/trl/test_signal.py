@@ -81,7 +81,7 @@ def test_value_model_skips_what_nobody_scored(tmp_path):
     trainer = make_trainer(tmp_path, "pcl", lambda completions, **_: [None] * len(completions), max_steps=2)
     trainer.train()
     assert losses(trainer) == [0.0, 0.0]
-    assert not trainer.curriculum.estimator.state_dict()["recent"]
+    assert not trainer.curriculum.estimator.state_dict()["head"]["recent"]
 
 
 def test_reward_that_raises_does_not_end_the_run(tmp_path, caplog):
