@@ -17,18 +17,15 @@ from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
 from rlkit.live.branches import tree
 from rlkit.live.check import check_command, saved_steps
-from rlkit.live.command import COMMANDS, Command, new_command, parse, read_json
+from rlkit.live.command import COMMANDS, Command, new_command, parse
 from rlkit.live.files import read_lines, read_status, request, state_of, states
 from rlkit.live.guard import Guard
+from rlkit.live.login import login_router, read_body
 from rlkit.live.stream import events
 from rlkit.report.page import make_page, to_json
 from rlkit.report.run_data import read_run
 
 PAGE = Path(__file__).parent / "page"
-LOGIN_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 MOST_COMMANDS = 200
 """The latest, on the page."""
 
@@ -37,37 +34,12 @@ def make_app(folder: Path, guard: Guard) -> FastAPI:
     """The server of one run's folder; no request names a file."""
     app = FastAPI(title="rlkit live", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     app.middleware("http")(guard)
+    app.include_router(login_router(guard))
     app.state.reading = threading.Lock()
 
     @app.exception_handler(ValueError)
     async def refuse(_: Request, reason: ValueError) -> JSONResponse:
         return JSONResponse({"error": str(reason)}, 422)
-
-    @app.get("/login")
-    def login_page() -> HTMLResponse:
-        return HTMLResponse(
-            (PAGE / "login.html").read_text(encoding="utf-8"),
-            headers={"Content-Security-Policy": LOGIN_POLICY},
-        )
-
-    @app.get("/login.js")
-    def login_script() -> Response:
-        return Response((PAGE / "login.js").read_bytes(), media_type="text/javascript")
-
-    @app.get("/login.css")
-    def login_style() -> Response:
-        return Response((PAGE / "login.css").read_bytes(), media_type="text/css")
-
-    @app.post("/login")
-    async def log_in(asked: Request) -> Response:
-        """`{"token": ..., "who": name}` -> a session's cookie."""
-        given = await _body(asked)
-        if not guard.is_token(given.get("token")):
-            raise HTTPException(401, "this is not the token that the server printed")
-        who = new_command("pause", None, given.get("who"), 0.0).who
-        response = JSONResponse({"who": who})
-        response.set_cookie(guard.cookie, guard.open_session(who), httponly=True, samesite="strict")
-        return response
 
     @app.get("/")
     def page() -> HTMLResponse:
@@ -113,7 +85,7 @@ def make_app(folder: Path, guard: Guard) -> FastAPI:
     @app.post("/api/commands", status_code=202)
     async def ask(asked: Request) -> dict[str, Any]:
         """`{"name": ..., "value": ...}` or `{"text": "set learning_rate 5e-7"}`; scripts also `who`."""
-        command = _command(await _body(asked), guard.who(asked) or "")
+        command = _command(await read_body(asked), guard.who(asked) or "")
         known = state_of(folder, command.uuid)
         if known is not None:  # sent twice
             return known
@@ -139,16 +111,6 @@ def _command(given: dict[str, Any], who: str) -> Command:
             raise ValueError("text must be a command in words, such as: set learning_rate 5e-7")
         name, value = parse(given["text"])
     return new_command(name, value, who or given.get("who", "script"), time.time(), given.get("uuid"))
-
-
-async def _body(asked: Request) -> dict[str, Any]:
-    try:
-        given = read_json(await asked.body())
-    except (ValueError, UnicodeDecodeError) as error:
-        raise ValueError(f"the body must be JSON: {error}") from None
-    if not isinstance(given, dict):
-        raise ValueError("the body must be a JSON object")
-    return given
 
 
 def serve(folder: Path, port: int = 0, parent: int | None = None) -> None:

@@ -115,7 +115,7 @@ class Checkpoints:
             trainer.record.totals["step"] = step_of(checkpoint)
             return
         saved = load_state(checkpoint, "curriculum")
-        trainer.steering.load_state_dict(saved.get("steering"))
+        trainer.steering.load_state_dict(saved["steering"])
         trainer.curriculum.load_state_dict(saved["curriculum"], trainer.allow_changed_data)
         trainer.record.load_state_dict(saved["record"])
         trainer.watch.load_state_dict(saved["guards"])

@@ -309,11 +309,10 @@ class Steering(TrainerCallback):
     def state_dict(self) -> dict[str, Any]:
         return {"knobs": self.knobs.state_dict(), "num_events": len(read_lines(events_path(self.folder)))}
 
-    def load_state_dict(self, state: dict[str, Any] | None) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores what commands had changed; before the curriculum's own state."""
-        if state is not None:  # of a version without commands
-            self.knobs.load_state_dict(state["knobs"])
-            self._num_events = state["num_events"]
+        self.knobs.load_state_dict(state["knobs"])
+        self._num_events = state["num_events"]
 
     def leave_branch(self, step: int) -> None:
         """The run goes back to the checkpoint of that step, whose state was loaded: what came after it is
