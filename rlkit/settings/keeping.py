@@ -22,3 +22,9 @@ class KeepingConfig:
             "help": "Megabytes that the texts may take, before compression, spread over the run's steps."
         },
     )
+    value_gold_column: str | None = field(
+        default=None,
+        metadata={
+            "help": "Column of the gold answers: for value_features (answer), and shown beside completions."
+        },
+    )

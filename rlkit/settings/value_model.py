@@ -41,9 +41,3 @@ class ValueModelConfig:
     value_buffer: int | None = field(
         default=None, metadata={"help": "Recent rounds of graded groups that the value head learns from."}
     )
-    value_gold_column: str | None = field(
-        default=None,
-        metadata={
-            "help": "Column of the gold answers: for value_features (answer), and shown beside completions."
-        },
-    )
