@@ -7,17 +7,17 @@ only where z >= -mu * std(S); tokens with A >= 0 all do. mu = 2.5 is that of Tri
 import torch
 
 from rlkit.objectives.discriminator import discriminator, spread
-from rlkit.objectives.objective import Objective, Tokens
+from rlkit.objectives.objective import Tokens
+from rlkit.objectives.token_mask import TokenMask
 
 
-class ClipB(Objective):
+class ClipB(TokenMask):
     """The batch-normalised mask."""
 
     name = "clip_b"
 
     def __init__(self, mu: float = 2.5):
         self.mu = mu
-        self._masked = 0.0
 
     def token_weight(self, tokens: Tokens) -> torch.Tensor | None:
         mask_RT, value_RT = tokens.scored.mask_RT, discriminator(tokens.scored)
@@ -28,13 +28,3 @@ class ClipB(Objective):
         dropped_RT = (tokens.advantage_R < 0)[:, None] & mask_RT & (value_RT - mean < -self.mu * std)
         self._masked = float(self.learner.gathered(dropped_RT[mask_RT].float()).mean())
         return (~dropped_RT).to(value_RT)
-
-    def metrics(self) -> dict[str, float]:
-        """The share of the latest generation's tokens that did not train."""
-        return {"masked": self._masked}
-
-    def state_dict(self) -> dict[str, float]:
-        return {"masked": self._masked}
-
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        self._masked = state["masked"]

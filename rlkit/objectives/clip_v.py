@@ -8,10 +8,11 @@ of the others the most violating ones are masked, and at most a share of all tok
 import torch
 
 from rlkit.objectives.discriminator import discriminator, spread
-from rlkit.objectives.objective import Objective, Tokens
+from rlkit.objectives.objective import Tokens
+from rlkit.objectives.token_mask import TokenMask
 
 
-class ClipV(Objective):
+class ClipV(TokenMask):
     """The vocabulary-normalised mask."""
 
     name = "clip_v"
@@ -19,7 +20,6 @@ class ClipV(Objective):
 
     def __init__(self, mu: float = 8.5, share: float = 1e-4):
         self.mu, self.share = mu, share
-        self._masked = 0.0
 
     def token_weight(self, tokens: Tokens) -> torch.Tensor | None:
         mask_RT = tokens.scored.mask_RT
@@ -36,13 +36,3 @@ class ClipV(Objective):
             return None
         dropped_RT = violating_RT & (above_RT >= violating.topk(most).values[-1])
         return (~dropped_RT).to(above_RT)
-
-    def metrics(self) -> dict[str, float]:
-        """The share of the latest generation's tokens that did not train."""
-        return {"masked": self._masked}
-
-    def state_dict(self) -> dict[str, float]:
-        return {"masked": self._masked}
-
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        self._masked = state["masked"]

@@ -161,7 +161,7 @@ class TestWithPrograms:
         assert run_tests(program, ["assert f(4) == 6"]).reward(share=False) == 1.0
 
     @pytest.mark.slow
-    @settings(max_examples=20)
+    @settings(max_examples=60)
     @given(st.text() | st.binary().map(lambda data: data.decode("latin-1")))
     def test_no_text_breaks_the_grading(self, text: str) -> None:
         limits = Limits(wall_seconds=3)
