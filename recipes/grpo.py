@@ -2,6 +2,7 @@
 
     rlkit launch recipes/grpo.py --config recipes/configs/gsm8k_qwen2.5_0.5b.yaml
     rlkit launch recipes/grpo.py --config ... --curriculum dapo --dataset_path my.jsonl --rewards my.py:reward
+    rlkit launch recipes/grpo.py --config ... --async true   # beside a vLLM server: docs/async.md
 
 (`rlkit launch` is `accelerate launch` without the launcher's own messages; the latter works too.)
 
@@ -36,9 +37,10 @@ from rlkit.hosts.trl.watch import NothingGradedError
 from rlkit.prompts.files import read_rows, to_prompt_rows
 from rlkit.record.checkpoint import AUTO, check_output_dir, find_checkpoint, resume_setting
 from rlkit.settings.arguments import parse_arguments
+from rlkit.settings.asynchronous import AsyncArguments
 from rlkit.settings.columns import has_column, parse_columns, value_of, with_columns
 from rlkit.settings.objectives import ObjectivesConfig
-from rlkit.verify.load import load_reward
+from rlkit.verify.load import load_class, load_reward
 from rlkit.verify.rewards import check_golds, check_reward
 
 logger = logging.getLogger("rlkit.recipe")
@@ -74,6 +76,12 @@ class RecipeArguments:
         default_factory=lambda: ["rewards.math_answer:accuracy"],
         metadata={"help": "Reward functions: path/to/file.py:function or package.module:function."},
     )
+    environment: str | None = field(
+        default=None,
+        metadata={
+            "help": "FILE.py:Class for TRL's environment_factory; one with get_reward takes no rewards."
+        },
+    )
     num_eval: int = field(default=0, metadata={"help": "Rows held out for TRL's evaluation (eval_strategy)."})
     resume: str | None = field(
         default=None,
@@ -99,19 +107,24 @@ class RecipeArguments:
     )
 
 
+ARGUMENTS = (RecipeArguments, GRPOConfig, ModelConfig, CurriculumConfig, ObjectivesConfig, AsyncArguments)
+
+
 def main() -> None:
-    recipe, training, model, settings, objectives = parse_arguments(
-        (RecipeArguments, GRPOConfig, ModelConfig, CurriculumConfig, ObjectivesConfig)
-    )
+    recipe, training, model, settings, objectives, flowing = parse_arguments(ARGUMENTS)
+    if flowing.asynchronous:
+        check_asynchronous(recipe, settings, objectives)
     resume = training.resume_from_checkpoint = resume_setting(recipe.resume, training.resume_from_checkpoint)
     checkpoint = find_checkpoint(resume, training.output_dir)
     if resume != AUTO:
         check_output_dir(training.output_dir, checkpoint)
     settings.value_gold_column = settings.value_gold_column or recipe.gold_column
     curriculum = resolve_config(settings)
-    rewards = [load_reward(spec) for spec in recipe.rewards]
+    environment = None if recipe.environment is None else load_class(recipe.environment)
+    owns_reward = hasattr(environment, "get_reward")
+    rewards = [] if owns_reward else [load_reward(spec) for spec in recipe.rewards]
     rows = load_rows(recipe)
-    if recipe.gold_column is not None:
+    if recipe.gold_column is not None and rewards:
         rows = with_accepted_golds(rows, rewards[0], recipe.gold_column)
     for reward in rewards:
         check_reward(reward, rows)
@@ -120,18 +133,25 @@ def main() -> None:
 
     program.quiet_libraries()
     training.model_init_kwargs = {**model_arguments(model), **(training.model_init_kwargs or {})}
-    trainer = CurriculumGRPOTrainer(
-        model.model_name_or_path,
-        reward_funcs=rewards,
-        args=training,
-        train_dataset=Dataset.from_list(pool),
-        eval_dataset=Dataset.from_list(held_out) if held_out else None,
-        peft_config=get_peft_config(model),
-        callbacks=[PageServer()] if settings.live else None,
-        curriculum=settings,
-        objectives=objectives,
-    )
-    trainer.data_name = recipe.dataset_name or recipe.dataset_path
+    common = {
+        "reward_funcs": rewards,
+        "train_dataset": Dataset.from_list(pool),
+        "peft_config": get_peft_config(model),
+        "curriculum": settings,
+    }
+    if flowing.asynchronous:
+        trainer = make_asynchronous(model.model_name_or_path, training, flowing, **common)
+    else:
+        trainer = CurriculumGRPOTrainer(
+            model.model_name_or_path,
+            args=training,
+            eval_dataset=Dataset.from_list(held_out) if held_out else None,
+            callbacks=[PageServer()] if settings.live else None,
+            environment_factory=environment,
+            objectives=objectives,
+            **common,
+        )
+        trainer.data_name = recipe.dataset_name or recipe.dataset_path
     if tasks:
         benchmarks = BenchmarkCallback(
             trainer,
@@ -150,6 +170,39 @@ def main() -> None:
         raise SystemExit(f"rlkit: {reason}" if trainer.accelerator.is_main_process else 1) from reason
     if not trainer.preemption.stopped:
         trainer.save_model()
+
+
+def check_asynchronous(
+    recipe: RecipeArguments, settings: CurriculumConfig, objectives: ObjectivesConfig
+) -> None:
+    """Raises ValueError for what the asynchronous trainer does not have."""
+    asked = {
+        "eval_benchmarks": recipe.eval_benchmarks,
+        "objectives": objectives.objectives,
+        "live": settings.live,
+        "environment": recipe.environment,
+    }
+    for name, value in asked.items():
+        if value:
+            raise ValueError(
+                f"{name} ({value}) is not possible with --async true, whose server is busy with rollouts; "
+                "leave it out (`rlkit eval RUN/checkpoint-*` and `rlkit report RUN` work on what it leaves)"
+            )
+
+
+def make_asynchronous(model: str, training: GRPOConfig, flowing: AsyncArguments, **common: Any) -> Any:
+    """The asynchronous trainer with the same settings; it brings its own attention."""
+    from rlkit import AsyncCurriculumGRPOTrainer
+    from rlkit.hosts.async_trl.translated import from_sync
+
+    training.model_init_kwargs.pop("attn_implementation", None)  # type: ignore[union-attr]
+    if training.eval_strategy != "no":
+        logger.warning(
+            "eval_strategy (%s): TRL's asynchronous trainer does not evaluate", training.eval_strategy
+        )
+    unevaluated = {"eval_strategy": "no", "eval_on_start": False}
+    args = from_sync(training, **flowing.numbers(), **unevaluated)
+    return AsyncCurriculumGRPOTrainer(model, args=args, **common)
 
 
 def load_rows(recipe: RecipeArguments) -> list[dict[str, Any]]:

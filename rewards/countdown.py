@@ -16,6 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 from rlkit.verify.stated import marked_answer
+from rlkit.verify.syntax import parse_expression
 from rlkit.verify.text import Completion, completion_text
 
 MAX_CHARS = 200
@@ -38,7 +39,7 @@ def solves(expression: str, numbers: Sequence[int], target: int) -> bool:
     if len(left) > MAX_CHARS or not _ALLOWED.fullmatch(left):
         return False
     try:
-        tree = ast.parse(left.strip(), mode="eval").body
+        tree = parse_expression(left.strip())
         return sorted(_numbers(tree)) == sorted(numbers) and _value(tree) == target
     except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
         return False

@@ -44,18 +44,19 @@ def collect(curriculum: Curriculum, host: Host, num_groups: int, ledger: Writer)
     for source in curriculum.sources:
         source.fill(filling, host)
     if len(filling.index) < num_groups:
-        raise UnfilledBatchError(_too_few(curriculum, filling))
+        raise UnfilledBatchError(too_few(curriculum, filling))
     batch = filling.finish(curriculum.fill)
     for source in curriculum.sources:
         batch = source.complete(batch, host)
     curriculum.finish(batch)
     ledger.write(batch)
     if batch.fill == "error":
-        raise UnfilledBatchError(_not_full(batch, num_groups))
+        raise UnfilledBatchError(not_full(batch, num_groups))
     return batch
 
 
-def _too_few(curriculum: Curriculum, filling: Filling) -> str:
+def too_few(curriculum: Curriculum, filling: Filling) -> str:
+    """Why there are fewer groups than a batch has."""
     pool = curriculum.pool
     return (
         f"{len(filling.index)} prompts could be rolled out for a batch of {filling.num_groups}: the pool has "
@@ -64,7 +65,8 @@ def _too_few(curriculum: Curriculum, filling: Filling) -> str:
     )
 
 
-def _not_full(batch: Batch, num_groups: int) -> str:
+def not_full(batch: Batch, num_groups: int) -> str:
+    """Why fewer were kept."""
     names, counts = np.unique(batch.reason_P.astype(str), return_counts=True)
     funnel = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
     return (

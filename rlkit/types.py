@@ -45,7 +45,8 @@ class Proposal:
     """The prompts chosen for one round of rollouts, with what was predicted of them.
 
     `count_P` are the completions that each gets in this round, `share_P` how much of its solution is revealed
-    to it, 0 for an unaided prompt; left out, all are unaided.
+    to it, 0 for an unaided prompt; left out, all are unaided. `unchosen_P` are those that no prediction
+    chose; left out, there are none.
     """
 
     index_P: np.ndarray
@@ -54,10 +55,13 @@ class Proposal:
     num_candidates: int
     seconds: float
     share_P: np.ndarray = None  # type: ignore[assignment]
+    unchosen_P: np.ndarray = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         if self.share_P is None:
             object.__setattr__(self, "share_P", np.zeros(len(self.index_P)))
+        if self.unchosen_P is None:
+            object.__setattr__(self, "unchosen_P", np.zeros(len(self.index_P), dtype=bool))
 
     def take(self, positions: np.ndarray) -> "Proposal":
         return replace(
@@ -66,6 +70,7 @@ class Proposal:
             count_P=self.count_P[positions],
             prediction=self.prediction.take(positions),
             share_P=self.share_P[positions],
+            unchosen_P=self.unchosen_P[positions],
         )
 
 

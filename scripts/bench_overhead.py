@@ -35,7 +35,8 @@ from trl import GRPOConfig, GRPOTrainer
 from rlkit import CurriculumGRPOTrainer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "recipes"))
-from addition import MAX_COMPLETION_LENGTH, make_problems, make_tokenizer, reward
+from addition import MAX_COMPLETION_LENGTH, make_problems, make_tokenizer
+from tiny_policy import reward
 
 WARM_UP = 5
 

@@ -5,9 +5,9 @@
     python scripts/bench_sandbox.py --count 100 --cases 100          # programs of 100 inputs and outputs
 
 Honest programs are HumanEval's golds where RLKIT_DATA names the folder of the data, else one that squares a
-number; hostile ones are those of tests/verify/hostile.txt, with 2 s each, or hostile_cases.txt with --cases.
-As many run at a time as there are cores. *Processor* is what all processes of a grading took. It exits with 1
-where a verdict is wrong or anything is left.
+number; hostile ones are those of tests/verify/hostile.txt, with 2 s each, or hostile_cases.txt and
+hostile_plain.txt with --cases. As many run at a time as there are cores. *Processor* is what all processes of
+a grading took. It exits with 1 where a verdict is wrong or anything is left.
 """
 
 import argparse
@@ -49,8 +49,9 @@ def hostile_jobs() -> list[Job]:
 def case_jobs(num_cases: int) -> tuple[list[Job], list[Job]]:
     """Honest and hostile scripts that square a number."""
     cases = [str(i) for i in range(2, num_cases + 2)], [str(i * i) for i in range(2, num_cases + 2)]
-    answer = "x = int(input())\nprint(x * x if found else 0)"
-    hostile = [f"{program}\n{answer}" for program in hostile_programs("hostile_cases.txt")]
+    given, answer = "x = int(input())", "print(x * x if found else 0)"
+    hostile = [f"{program}\n{given}\n{answer}" for program in hostile_programs("hostile_cases.txt")]
+    hostile += [f"{given}\n{program}\n{answer}" for program in hostile_programs("hostile_plain.txt")]
     return [partial(run_cases, "print(int(input()) ** 2)", *cases)], [
         partial(run_cases, program, *cases, limits=HOSTILE_LIMITS) for program in hostile
     ]

@@ -30,7 +30,8 @@ from rlkit.live.command import new_command
 from rlkit.live.files import request
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "recipes"))
-from addition import MAX_COMPLETION_LENGTH, make_problems, make_tokenizer, reward
+from addition import MAX_COMPLETION_LENGTH, make_problems, make_tokenizer
+from tiny_policy import reward
 
 WARM_UP = 3
 

@@ -2,7 +2,6 @@
 
     python scripts/bench_value_model.py --train measured.parquet              a split of it for each seed
     python scripts/bench_value_model.py --train a.parquet --test b.parquet --features text,answer
-    python scripts/bench_value_model.py --recording DIR --features text,answer,states,likelihood
 
 The files (Parquet, or JSON lines) have `question` (or `prompt`) and `pass_rate`, the measured success rate;
 rollouts are flips of a coin with that rate. The value model sees N prompts once, in rounds, as in training.
@@ -26,7 +25,6 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from recording import Recording
 
 from rlkit.curriculum.calibration import spearman
 from rlkit.curriculum.estimators.features.text import prompt_text
@@ -294,50 +292,11 @@ def show(found: dict) -> None:
     print(f"{found['predict_us_per_prompt']:.1f} us a prompt, {found['observe_ms_per_round']:.0f} ms a round")
 
 
-def show_recorded(arguments: argparse.Namespace) -> None:
-    """Explained variance, Spearman, Brier and calibration on a real policy's success, and what each costs.
-
-    The model meets prompts once, in rounds, as the untrained policy answered them; asked about are prompts
-    that it never met, and, where the recording goes on after training, both kinds as they come out then.
-    """
-    policies = {"before": Recording(arguments.recording, "before")}
-    if (arguments.recording / "after").exists():
-        policies["after"] = Recording(arguments.recording, "after")
-    first, num = policies["before"], min(map(len, policies.values()))
-    found: dict[str, list[dict[str, float]]] = {}
-    for seed in map(int, arguments.seeds.split(",")):
-        order = np.random.default_rng(seed).permutation(num)
-        test, train = order[: num // 4], order[num // 4 :]
-        pool = first.pool()
-        model = ValueModel(features=arguments.features, layer=arguments.layer, seed=seed)
-        model.bind(pool, first)
-        took = 0.0
-        for step, start in enumerate(range(0, len(train), arguments.batch)):
-            index = train[start : start + arguments.batch]
-            signal_PG = first.right_NG[index].astype(float)
-            groups = Groups(index, signal_PG, signal_PG, np.ones(signal_PG.shape, dtype=int))
-            began = time.process_time()
-            prediction = model.predict(index)
-            pool.observe(index, step)
-            model.observe(groups, prediction)
-            took += time.process_time() - began
-        for label, policy in policies.items():
-            for kind, index in {"unseen": test, "seen": train}.items():
-                if (label, kind) != ("before", "seen"):
-                    score = policy.scores(index, model.predict(index).mean_N)
-                    found.setdefault(f"{label} {kind}", []).append(score)
-        found.setdefault("head", []).append({"ms_per_prompt": 1e3 * took / len(train)})
-    for title, runs in found.items():
-        print(f"{title}: {', '.join(f'{name} {value:.3f}' for name, value in mean_scores(runs).items())}")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--train", type=Path)
-    parser.add_argument("--recording", type=Path, help="what record_policy.py left, in place of the files")
-    parser.add_argument("--layer", type=float, default=0.5, help="of the states, as a share of the depth")
+    parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--test", type=Path)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--features", default="text", help="what the value model sees: text,answer,columns")
@@ -351,8 +310,6 @@ def main() -> None:
     parser.add_argument("--drift-groups", type=int, default=16_000)
     arguments = parser.parse_args()
 
-    if arguments.recording:
-        return show_recorded(arguments)
     pool, rate, start = load(arguments.train, arguments.test)
     texts = [prompt_text(row["prompt"]) for row in pool.rows]
     topics = [next(share for pattern, share in TOPICS if re.search(pattern, text.lower())) for text in texts]

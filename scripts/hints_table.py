@@ -27,13 +27,13 @@ GROUPS, GENERATIONS = 16, 8
 ARMS = {
     "uniform": {},
     "dapo": {"curriculum": "dapo"},
-    "rlkit": {"curriculum": "rlkit", "value_backbone": "text"},
+    "rlkit": {"curriculum": "rlkit", "value_features": "text"},
     "uniform+adaback": {"hints": "adaback"},
     "uniform+guided": {"hints": "guided"},
     "uniform+predicted": {"hints": "predicted"},
     "uniform+predicted, price 0.5": {"hints": "predicted", "hint_price": 0.5},
     "uniform+predicted, price 0": {"hints": "predicted", "hint_price": 0.0},
-    "rlkit+predicted": {"curriculum": "rlkit", "value_backbone": "text", "hints": "predicted"},
+    "rlkit+predicted": {"curriculum": "rlkit", "value_features": "text", "hints": "predicted"},
     "sft": {},
 }
 LEVEL = 0.5

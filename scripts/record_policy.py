@@ -1,19 +1,28 @@
 """Records what a small policy knows of short verifiable tasks, once, so that value models compare in seconds.
 
-    python scripts/record_policy.py MODEL OUT --passes 2                 # before training
-    python scripts/record_policy.py MODEL OUT --train 40                 # GRPO with uniform prompts
-    python scripts/record_policy.py OUT/trained OUT --label after --passes 2
+    python scripts/record_policy.py MODEL OUT --passes 2
+    python recipes/train_short_tasks.py --config recipes/configs/short_tasks.yaml --model MODEL --seed 0 \\
+        --max_steps 30 --save_steps 10 --save_total_limit 3 --output_dir RUN
+    python scripts/record_policy.py RUN/checkpoint-20 OUT --label after20 --passes 0
+    python scripts/record_policy.py RUN/checkpoint-30 OUT --label after30 --passes 2 --fresh before
 
-MODEL is a chat model's folder. OUT gets `prompts.parquet` (the pool: prompt, answer, kind), and a folder a
-label with parts of prompts: the success of completions of at most `LENGTH` tokens at temperature 1, four a
-pass, and from one forward over prompt and gold the hidden states of several layers (at the last token and
-the mean over the prompt's), the log-likelihoods of the gold and the prompt's. Called again it goes on with
-the parts that are missing. One thread, bfloat16. `bench_value_model.py --recording OUT` reads it.
+MODEL is a chat model's folder (`python recipes/short_tasks.py MODEL` makes one). OUT gets `prompts.parquet`
+(the recipe's pool: prompt, answer, kind), and a folder a label with parts of prompts: from one forward over
+prompt and gold the hidden states of several layers (at the last token and the mean over the prompt's), the
+log-likelihoods of the gold; the success of completions of at most `LENGTH` tokens at
+temperature 1, eight a pass, with their tokens and log-likelihoods; and with `--fresh LABEL` what this policy
+gives for the completions of that label's first pass. Called again it goes on with the parts that are missing.
+
+    python scripts/record_policy.py MODEL OUT --measured measured.parquet --prompts 3000
+
+records what MODEL shows of questions whose success another model has measured (`question`, `answer`,
+`pass_rate`); outcomes are flips of coins with these rates.
+One thread, bfloat16. `bench_recording.py OUT` reads it.
 """
 
 import argparse
 import os
-import re
+import sys
 import time
 from pathlib import Path
 
@@ -21,130 +30,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "recipes"))
+from short_tasks import is_right, make_prompts
+
 LENGTH = 12
-COMPLETIONS = 4
+COMPLETIONS = 8
 LAYERS = (0.25, 0.4, 0.5, 0.6, 0.75, 1.0)
-PART = 96
-SYSTEM = "Answer with one number."
-SHOTS = (("What is 5 + 2?", "7"), ("Which is larger, 31 or 84?", "84"), ("How many letters are in cat?", "3"))
-"""Answered before each question, or else the model chats for more than `LENGTH` tokens."""
-INTEGER = re.compile(r"-?\d+")
-NAMES = ("Ana", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hana")
-ORDINALS = ("first", "second", "third")
-THINGS = ("apples", "books", "coins", "pens", "shells", "stamps")
-
-
-def make_prompts(num: int, seed: int) -> list[dict]:
-    """About `num` distinct rows, as many of each kind as it has."""
-    rng = np.random.default_rng(seed)
-    rows: dict[str, dict] = {}
-    for name, make in KINDS.items():
-        found, tries = 0, 0
-        while found < num / len(KINDS) and tries < 20 * num:
-            question, answer = make(rng)
-            tries += 1
-            if question in rows:
-                continue
-            rows[question] = {"prompt": messages_of(question), "answer": str(answer), "kind": name}
-            found += 1
-    order = rng.permutation(len(rows))
-    made = list(rows.values())
-    return [made[position] for position in order]
-
-
-def messages_of(question: str) -> list[dict]:
-    turns = [("system", SYSTEM)]
-    for shot in SHOTS:
-        turns += zip(("user", "assistant"), shot, strict=True)
-    return [{"role": role, "content": text} for role, text in (*turns, ("user", question))]
-
-
-def one(rng: np.random.Generator, choices: tuple) -> str:
-    return choices[rng.integers(len(choices))]
-
-
-def number(rng: np.random.Generator, digits: int) -> int:
-    return int(rng.integers(10 ** (digits - 1) if digits > 1 else 0, 10**digits))
-
-
-def arithmetic(sign: str, first: int, second: int):
-    def make(rng: np.random.Generator) -> tuple[str, int]:
-        a, b = number(rng, first), number(rng, second)
-        if sign == "-":
-            a, b = max(a, b), min(a, b)
-        value = {"+": a + b, "-": a - b, "*": a * b}[sign]
-        words = {"+": "plus", "-": "minus", "*": "times"}[sign]
-        return one(rng, (f"What is {a} {sign} {b}?", f"{a} {sign} {b} =", f"What is {a} {words} {b}?")), value
-
-    return make
-
-
-def listed(what: str, length: int, digits: int):
-    def make(rng: np.random.Generator) -> tuple[str, int]:
-        values = [number(rng, digits) for _ in range(length)]
-        text, place = ", ".join(map(str, values)), int(rng.integers(min(length, 3)))
-        return {
-            "largest": (f"What is the largest of {text}?", max(values)),
-            "smallest": (f"What is the smallest of {text}?", min(values)),
-            "last": (f"What is the last of these numbers: {text}?", values[-1]),
-            "nth": (f"What is the {ORDINALS[place]} of these numbers: {text}?", values[place]),
-            "count": (f"How many numbers are in this list: {text}?", length),
-        }[what]
-
-    return make
-
-
-def counted(rng: np.random.Generator) -> tuple[str, int]:
-    return listed("count", int(rng.integers(2, 8)), 1)(rng)
-
-
-def larger(digits: int):
-    def make(rng: np.random.Generator) -> tuple[str, int]:
-        a, b = number(rng, digits), number(rng, digits)
-        return one(rng, (f"Which is larger, {a} or {b}?", f"What is the larger of {a} and {b}?")), max(a, b)
-
-    return make
-
-
-def word_problem(digits: int):
-    def make(rng: np.random.Generator) -> tuple[str, int]:
-        a, b = number(rng, digits), number(rng, digits)
-        name, thing = one(rng, NAMES), one(rng, THINGS)
-        if rng.random() < 0.5:
-            return f"{name} has {a} {thing} and buys {b} more. How many {thing} does {name} have now?", a + b
-        a, b = max(a, b), min(a, b)
-        return f"{name} has {a} {thing} and gives away {b}. How many {thing} are left?", a - b
-
-    return make
-
-
-KINDS = {
-    "add 1": arithmetic("+", 1, 1),
-    "add 2 1": arithmetic("+", 2, 1),
-    "add 2": arithmetic("+", 2, 2),
-    "add 3": arithmetic("+", 3, 3),
-    "subtract 1": arithmetic("-", 1, 1),
-    "subtract 2": arithmetic("-", 2, 2),
-    "multiply 1": arithmetic("*", 1, 1),
-    "multiply 2 1": arithmetic("*", 2, 1),
-    "larger 2": larger(2),
-    "larger 3": larger(3),
-    "largest of 3": listed("largest", 3, 2),
-    "largest of 5": listed("largest", 5, 2),
-    "smallest of 3": listed("smallest", 3, 2),
-    "last of 4": listed("last", 4, 2),
-    "last of 6": listed("last", 6, 1),
-    "nth of 4": listed("nth", 4, 2),
-    "count": counted,
-    "word 1": word_problem(1),
-    "word 2": word_problem(2),
-}
-
-
-def is_right(text: str, answer: str) -> bool:
-    """The last integer of the text is the answer."""
-    found = INTEGER.findall(text)
-    return bool(found) and int(found[-1]) == int(answer)
+PART = 24
 
 
 class Policy:
@@ -157,19 +49,20 @@ class Policy:
         torch.set_num_threads(1)
         self.torch, self.tokenizer = torch, AutoTokenizer.from_pretrained(path)
         self.model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.bfloat16).eval()
-        self.ends = {self.tokenizer.eos_token_id, self.tokenizer.convert_tokens_to_ids("<|im_end|>")}
+        self.ends = torch.tensor([self.tokenizer.eos_token_id])
 
     def ids(self, row: dict) -> list[int]:
         text = self.tokenizer.apply_chat_template(row["prompt"], tokenize=False, add_generation_prompt=True)
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
     def look(
-        self, prompt_ids: list[list[int]], golds: list[str], num: int, seed: int
+        self, prompt_ids: list[list[int]], golds: list[str], num: int, seed: int, old_NGT: np.ndarray | None
     ) -> dict[str, np.ndarray]:
         """`num` completions of each prompt, and what the prefill shows on the way: one prefill a prompt.
 
-        text_NG; state_NL2H, of each layer at the last token and the mean over the prompt's; likelihood_N4,
-        sum, mean and first token of the gold's, and the mean of the prompt's tokens.
+        state_NL2H, of each layer at the last token and the mean over the prompt's; likelihood_N3, sum, mean
+        and first token of the gold's; token_NGT of the completions, their end included and -1 after it, and
+        logp_NG; fresh_NG, the log-likelihoods of `old_NGT`.
         """
         torch = self.torch
         common = os.path.commonprefix(prompt_ids)  # noqa: RUF071 - of lists: the same first messages
@@ -180,9 +73,10 @@ class Policy:
         mask = torch.cat([torch.ones(len(rest), len(common), dtype=own.dtype), own], 1)
         length = mask.sum(1, keepdim=True)
         place = (mask.cumsum(1) - 1).clamp(min=0)[:, len(common) :]
+        found = {}
         with torch.inference_mode():
             head = torch.tensor([common])
-            first = self.model(input_ids=head, use_cache=True, output_hidden_states=True)
+            first = self.model(input_ids=head, use_cache=True, output_hidden_states=True, logits_to_keep=1)
             first.past_key_values.batch_repeat_interleave(len(rest))
             output = self.model(
                 input_ids=tokens,
@@ -191,19 +85,22 @@ class Policy:
                 past_key_values=first.past_key_values,
                 use_cache=True,
                 output_hidden_states=True,
+                logits_to_keep=1,
             )
             sums = self._layers(first).sum(2) + (self._layers(output) * own[:, None, :, None]).sum(2)
             state = torch.stack([self._layers(output)[:, :, -1], sums / length[:, None]], 2)
-            logits = torch.cat([first.logits[:, -1:].expand(len(rest), -1, -1), output.logits[:, :-1]], 1)
-            of_prompt = logprobs_of(first.logits[:, :-1], head[:, 1:]).sum()
-            of_prompt = of_prompt + (logprobs_of(logits, tokens) * own).sum(1, keepdim=True)
-            likelihood = torch.cat([self._of_golds(output, mask, place, golds), of_prompt / (length - 1)], 1)
-            text = self._sample(output, mask, place[:, -1], num, seed)
-        return {
-            "text_NG": np.array(text),
-            "state_NL2H": state.numpy(),
-            "likelihood_N4": likelihood.numpy(),
-        }
+            gold_ids = [self.tokenizer(gold, add_special_tokens=False)["input_ids"] for gold in golds]
+            gold_NT = padded(gold_ids, max(map(len, gold_ids)))
+            logps, written = self._after(output, mask, place, gold_NT)
+            likelihood = torch.stack([logps.sum(1), logps.sum(1) / written.sum(1), logps[:, 0]], 1)
+            found |= {"state_NL2H": state.numpy(), "likelihood_N3": likelihood.numpy()}
+            if old_NGT is not None:
+                olds = torch.from_numpy(old_NGT).unbind(1)
+                fresh = [self._after(output, mask, place, old_NT)[0].sum(1) for old_NT in olds]
+                found["fresh_NG"] = torch.stack(fresh, 1).numpy()
+            if num:
+                found |= self._sample(output, mask, place[:, -1], num, seed)
+        return found
 
     def _layers(self, output):
         """(N, layers, T, H)"""
@@ -211,26 +108,24 @@ class Policy:
         states = [output.hidden_states[round(share * depth)] for share in LAYERS]
         return self.torch.stack(states, 1).float()
 
-    def _of_golds(self, output, mask, place, golds):
-        """(N, 3); the cache is as before when it is done."""
+    def _after(self, output, mask, place, token_NT):
+        """Log-probabilities (N, T) of what comes after the prompts, 0 where there is none, and where there is
+        some; the cache is as before when it is done."""
         torch, cache = self.torch, output.past_key_values
-        ids = [self.tokenizer(gold, add_special_tokens=False)["input_ids"] for gold in golds]
-        width = max(map(len, ids))
-        tokens = torch.tensor([gold + [0] * (width - len(gold)) for gold in ids])
-        gold_mask = torch.tensor([[1] * len(gold) + [0] * (width - len(gold)) for gold in ids])
+        written_NT = token_NT >= 0
+        tokens, width = token_NT.clamp(min=0), token_NT.shape[1]
         more = self.model(
             input_ids=tokens,
-            attention_mask=torch.cat([mask, gold_mask], 1),
+            attention_mask=torch.cat([mask, written_NT.to(mask.dtype)], 1),
             position_ids=place[:, -1:] + torch.arange(1, width + 1),
             past_key_values=cache,
             use_cache=True,
         )
         cache.crop(-width)
         logits = torch.cat([output.logits[:, -1:], more.logits[:, :-1]], 1)
-        logps = logprobs_of(logits, tokens) * gold_mask
-        return torch.stack([logps.sum(1), logps.sum(1) / gold_mask.sum(1), logps[:, 0]], 1)
+        return logprobs_of(logits, tokens) * written_NT, written_NT
 
-    def _sample(self, output, mask, place, num: int, seed: int) -> list[list[str]]:
+    def _sample(self, output, mask, place, num: int, seed: int) -> dict[str, np.ndarray]:
         """Sequences that ended leave the batch."""
         torch, cache = self.torch, output.past_key_values
         generator = torch.Generator().manual_seed(seed)
@@ -238,32 +133,43 @@ class Policy:
         logits = output.logits[:, -1].float().repeat_interleave(num, 0)
         mask, place = mask.repeat_interleave(num, 0), place.repeat_interleave(num, 0)
         rows = torch.arange(len(mask))
-        written: list[list[int]] = [[] for _ in rows]
+        token_BT = torch.full((len(mask), LENGTH), -1)
+        logp_B = torch.zeros(len(mask))
         for step in range(LENGTH):
-            chosen = torch.multinomial(torch.softmax(logits, -1), 1, generator=generator)[:, 0]
-            going = torch.tensor([token not in self.ends for token in chosen.tolist()])
-            for row, token, goes in zip(rows.tolist(), chosen.tolist(), going.tolist(), strict=True):
-                if goes:
-                    written[row].append(token)
+            chosen = torch.multinomial(torch.softmax(logits, -1), 1, generator=generator)
+            token_BT[rows, step] = chosen[:, 0]
+            logp_B[rows] += logits.log_softmax(-1).gather(-1, chosen)[:, 0]
+            going = ~torch.isin(chosen[:, 0], self.ends)
             if step == LENGTH - 1 or not going.any():
                 break
             if not going.all():
                 cache.batch_select_indices(going.nonzero()[:, 0])
             rows, chosen, mask, place = rows[going], chosen[going], mask[going], place[going] + 1
             mask = torch.cat([mask, torch.ones(len(mask), 1, dtype=mask.dtype)], 1)
-            logits = (
-                self.model(
-                    input_ids=chosen[:, None],
-                    attention_mask=mask,
-                    position_ids=place[:, None],
-                    past_key_values=cache,
-                    use_cache=True,
-                )
-                .logits[:, -1]
-                .float()
+            output = self.model(
+                input_ids=chosen,
+                attention_mask=mask,
+                position_ids=place[:, None],
+                past_key_values=cache,
+                use_cache=True,
             )
-        texts = self.tokenizer.batch_decode(written, skip_special_tokens=True)
-        return [texts[first : first + num] for first in range(0, len(texts), num)]
+            logits = output.logits[:, -1].float()
+        shape = (-1, num)
+        return {
+            "token_NGT": token_BT.unflatten(0, shape).numpy(),
+            "logp_NG": logp_B.unflatten(0, shape).numpy(),
+        }
+
+    def texts(self, token_GT: np.ndarray) -> list[str]:
+        ids = [[token for token in row if token >= 0] for row in token_GT.tolist()]
+        return self.tokenizer.batch_decode(ids, skip_special_tokens=True)
+
+
+def padded(ids: list[list[int]], width: int):
+    """(N, T), -1 after the end."""
+    import torch
+
+    return torch.tensor([row + [-1] * (width - len(row)) for row in ids])
 
 
 def logprobs_of(logits, tokens):
@@ -271,77 +177,53 @@ def logprobs_of(logits, tokens):
     return logits.float().log_softmax(-1).gather(-1, tokens[..., None])[..., 0]
 
 
-def record(path: str, out: Path, rows: list[dict], passes: int) -> None:
+def measured_prompts(path: Path, num: int) -> list[dict]:
+    """`num` of a file's questions, drawn at random, as prompts with their answer and pass_rate."""
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(path).to_pylist()
+    order = np.random.default_rng(0).permutation(len(rows))[:num].tolist()
+    return [
+        {
+            "prompt": [{"role": "user", "content": rows[place]["question"]}],
+            "answer": rows[place]["answer"],
+            "pass_rate": rows[place]["pass_rate"],
+        }
+        for place in order
+    ]
+
+
+def record(path: str, out: Path, rows: list[dict], passes: int, fresh: Path | None) -> None:
     policy = Policy(path)
     out.mkdir(parents=True, exist_ok=True)
-    for number_of_pass in range(passes):
+    for number in range(max(passes, 1)):
         for first in range(0, len(rows), PART):
-            file = out / f"pass{number_of_pass}-{first:05}.npz"
+            file = out / f"pass{number}-{first:05}.npz"
             if file.exists():
                 continue
             part, began = rows[first : first + PART], time.perf_counter()
             ids, golds = [policy.ids(row) for row in part], [row["answer"] for row in part]
-            found = policy.look(ids, golds, COMPLETIONS, seed=1000 * number_of_pass + first)
-            found["right_NG"] = np.array(
-                [
-                    [is_right(text, gold) for text in texts]
-                    for gold, texts in zip(golds, found["text_NG"], strict=True)
-                ]
-            )
-            if number_of_pass:
-                found = {name: found[name] for name in ("text_NG", "right_NG")}
+            old_NGT = np.load(fresh / file.name)["token_NGT"] if fresh and not number else None
+            num = COMPLETIONS if passes else 0
+            found = policy.look(ids, golds, num, 1000 * number + first, old_NGT)
+            if passes:
+                found["right_NG"] = np.array(
+                    [
+                        [is_right(text, gold) for text in policy.texts(token_GT)]
+                        for gold, token_GT in zip(golds, found["token_NGT"], strict=True)
+                    ]
+                )
+            elif "pass_rate" in part[0]:
+                rate_N = np.array([row["pass_rate"] for row in part])
+                coins = np.random.default_rng((1, first)).random((len(part), 2 * COMPLETIONS))
+                found["right_NG"] = coins < rate_N[:, None]
+            if number:
+                found = {name: found[name] for name in ("token_NGT", "logp_NG", "right_NG")}
             with open(file.with_suffix(".tmp"), "wb") as target:
                 np.savez(target, **found)
             file.with_suffix(".tmp").rename(file)
-            mean, seconds = found["right_NG"].mean(), time.perf_counter() - began
-            print(f"{file.name}: success {mean:.3f}, {seconds:.1f} s", flush=True)
-
-
-def train(path: str, out: Path, rows: list[dict], steps: int) -> None:
-    """GRPO with uniform prompts on the pool, 8 prompts x 8 completions a step; the upper third of the layers
-    trains, which is fast on a processor. Leaves the model in `out`/trained."""
-    import torch
-    from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from trl import GRPOConfig
-
-    from rlkit import CurriculumGRPOTrainer
-
-    torch.set_num_threads(1)
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
-    layers = model.model.layers
-    model.requires_grad_(False)
-    for layer in layers[2 * len(layers) // 3 :]:
-        layer.requires_grad_(True)
-
-    def right(completions, answer, **_):
-        texts = [completion[0]["content"] for completion in completions]
-        return [float(is_right(text, gold)) for text, gold in zip(texts, answer, strict=True)]
-
-    args = GRPOConfig(
-        output_dir=str(out / "run"),
-        per_device_train_batch_size=64,
-        num_generations=8,
-        max_completion_length=LENGTH,
-        learning_rate=1e-4,
-        lr_scheduler_type="constant",
-        max_steps=steps,
-        logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-        use_cpu=True,
-        bf16=True,
-        gradient_checkpointing=False,
-    )
-    trainer = CurriculumGRPOTrainer(
-        model=model,
-        reward_funcs=right,
-        args=args,
-        train_dataset=Dataset.from_list(rows),
-        processing_class=AutoTokenizer.from_pretrained(path),
-    )
-    trainer.train(resume_from_checkpoint="auto")
-    trainer.save_model(str(out / "trained"))
+            success = f"success {found['right_NG'].mean():.3f}, " if passes else ""
+            print(f"{file.name}: {success}{time.perf_counter() - began:.1f} s", flush=True)
 
 
 def main() -> None:
@@ -352,9 +234,14 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--label", default="before")
     parser.add_argument("--prompts", type=int, default=1520)
-    parser.add_argument("--train", type=int, metavar="STEPS", help="of GRPO, instead of a recording")
-    parser.add_argument("--passes", type=int, default=2, help=f"of {COMPLETIONS} completions of each prompt")
+    parser.add_argument(
+        "--passes", type=int, default=2, help=f"of {COMPLETIONS} completions of each prompt; 0: what it shows"
+    )
+    parser.add_argument("--fresh", metavar="LABEL", help="whose first completions this policy is asked about")
+    parser.add_argument("--measured", type=Path, help="questions that another model answered")
     arguments = parser.parse_args()
+    if arguments.measured:
+        arguments.passes = 0
 
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -362,12 +249,14 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     pool = arguments.out / "prompts.parquet"
     if not pool.exists():
-        pq.write_table(pa.Table.from_pylist(make_prompts(arguments.prompts, seed=0)), pool)
+        if arguments.measured:
+            made = measured_prompts(arguments.measured, arguments.prompts)
+        else:
+            made = make_prompts(arguments.prompts, seed=0, split="pool", shots=1)
+        pq.write_table(pa.Table.from_pylist(made), pool)
     rows = pq.read_table(pool).to_pylist()
-    if arguments.train:
-        train(arguments.model, arguments.out, rows, arguments.train)
-    else:
-        record(arguments.model, arguments.out / arguments.label, rows, arguments.passes)
+    fresh = arguments.fresh and arguments.out / arguments.fresh
+    record(arguments.model, arguments.out / arguments.label, rows, arguments.passes, fresh)
 
 
 if __name__ == "__main__":

@@ -12,26 +12,28 @@ LAYERS = (0.25, 0.4, 0.5, 0.6, 0.75, 1.0)
 
 
 class Recording:
-    """Stands for the policy of one label: a host's senses, and outcomes (N, G).
+    """Stands for the policy of one label: a host's senses, and outcomes (N, G) where it answered.
 
     The first of the pool's rows that have been recorded, which are in random order.
     """
 
-    shows = ("states", "likelihood", "perplexity")
+    shows = ("states", "likelihood")
 
     def __init__(self, folder: Path, label: str):
         first = sorted((folder / label).glob("pass0-*.npz"))
         parts = [np.load(file) for file in first]
         self.state_NL2H = np.concatenate([part["state_NL2H"] for part in parts])
-        self.likelihood_N4 = np.concatenate([part["likelihood_N4"] for part in parts])
+        self.likelihood_N3 = np.concatenate([part["likelihood_N3"] for part in parts])
         passes = []
         for number in range(100):
             files = [file.with_name(file.name.replace("pass0", f"pass{number}")) for file in first]
-            if not all(file.exists() for file in files):
+            if not all(file.exists() and "right_NG" in np.load(file) for file in files):
                 break
             passes.append(np.concatenate([np.load(file)["right_NG"] for file in files]))
-        self.right_NG = np.concatenate(passes, axis=1)
-        self.rows = pq.read_table(folder / "prompts.parquet").to_pylist()[: len(self.right_NG)]
+        self.right_NG = np.concatenate(passes or [np.empty((len(self.likelihood_N3), 0), bool)], axis=1)
+        rows = pq.read_table(folder / "prompts.parquet").to_pylist()[: len(self.likelihood_N3)]
+        # What is to be predicted is not for the features to see.
+        self.rows = [{name: row[name] for name in row if name != "pass_rate"} for row in rows]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -41,8 +43,7 @@ class Recording:
 
     def read(self, index_N: np.ndarray, layer: float | None, reference_N: list[str] | None) -> Reading:
         state = None if layer is None else self.state_NL2H[index_N, LAYERS.index(layer)]
-        likelihood_N4 = self.likelihood_N4[index_N]
-        return Reading(state, None if reference_N is None else likelihood_N4[:, :3], likelihood_N4[:, 3])
+        return Reading(state, None if reference_N is None else self.likelihood_N3[index_N], None)
 
     def features(self, index_N: np.ndarray) -> np.ndarray:
         return self.state_NL2H[index_N, -1, 0]
@@ -64,6 +65,21 @@ class Recording:
             "brier": float(np.mean((right_NG - mean_N[:, None]) ** 2)),
             "calibration": _calibration(mean_N, rate_N),
         }
+
+
+class Present:
+    """Senses of one of several recordings: that of `policy`, which may change as a policy does."""
+
+    shows = Recording.shows
+
+    def __init__(self, policy: Recording):
+        self.policy = policy
+
+    def read(self, index_N: np.ndarray, layer: float | None, reference_N: list[str] | None) -> Reading:
+        return self.policy.read(index_N, layer, reference_N)
+
+    def features(self, index_N: np.ndarray) -> np.ndarray:
+        return self.policy.features(index_N)
 
 
 def _spearman(one_N: np.ndarray, other_N: np.ndarray) -> float:

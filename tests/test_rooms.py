@@ -8,8 +8,11 @@ ROOT = Path(__file__).parents[1]
 ROOMS = (
     ("rlkit.cli",),
     ("rlkit.arena",),
-    ("rlkit.hosts.trl", "rlkit.hosts.simulated"),
+    ("rlkit.pipeline",),
+    ("rlkit.hosts.async_trl",),
+    ("rlkit.hosts.trl", "rlkit.hosts.simulated", "rlkit.hosts.verl"),
     ("rlkit.live",),
+    ("rlkit.harvest", "rlkit.merge", "rlkit.synthesize"),
     ("rlkit.report",),
     ("rlkit.record",),
     ("rlkit.collect",),

@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from rlkit.curriculum.presets import resolve_config
+from rlkit.arena.arm import parse_arm
 from rlkit.settings.budget import Budget
 
 SIMULATED = "simulated"
@@ -53,7 +53,8 @@ class Comparison:
 
     Args:
         config: the recipe's YAML file.
-        curricula: presets; the first is the baseline.
+        curricula: presets, perhaps with settings of their own (`rlkit:headroom=0`); the first is the
+            baseline.
         seeds: of the runs; run r of each curriculum has the same.
         budget: of each run.
         out: folder of the runs and of the report.
@@ -77,9 +78,9 @@ class Comparison:
     def validate(self) -> None:
         """Raises ValueError that names the field, its value and the remedy."""
         for curriculum in self.curricula:
-            resolve_config(curriculum)
+            parse_arm(curriculum)
         if not self.curricula or len(set(self.curricula)) < len(self.curricula):
-            raise ValueError(f"curricula ({','.join(self.curricula)}) must name each preset once")
+            raise ValueError(f"curricula ({','.join(self.curricula)}) must name each once")
         if not self.seeds:
             raise ValueError("seeds (0) must be at least 1: run every curriculum with that many seeds")
         settings = self.settings()
@@ -120,7 +121,7 @@ class Comparison:
         """All runs; those of one start and seed stand together, so that they see the machine at one time."""
         values = (None,) if self.vary is None else self.vary[1]
         return [
-            Run(curriculum, seed, value, self.out / self._cell(seed, value) / curriculum)
+            Run(curriculum, seed, value, self.out / self._cell(seed, value) / slug(curriculum))
             for seed in self.seeds
             for value in values
             for curriculum in self.curricula
@@ -133,14 +134,16 @@ class Comparison:
 
     def command(self, run: Run) -> list[str]:
         """Of the run's process."""
+        preset, own = parse_arm(run.curriculum)
         settings: dict[str, Any] = {
             "config": self.config,
-            "curriculum": run.curriculum,
+            "curriculum": preset,
             "seed": run.seed,
             "output_dir": run.folder,
             "budget": self.budget,
             "max_steps": math.ceil(self.budget.amount) if self.budget.axis == "steps" else NO_LIMIT,
             **self.overrides,
+            **own,
             **self.own.get(run.curriculum, {}),
         }
         if self.vary is not None:

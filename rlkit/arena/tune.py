@@ -80,10 +80,10 @@ def tune(
     Returns:
         Curriculum -> {"field", "value", "scores": {value: score or None where it diverged}, "edge"}. `edge`
         says that the best value is the least or the greatest of the grid, so that a wider one may be better.
+        A curriculum all of whose values diverged or failed is told and left out.
 
     Raises:
-        ValueError: settings that cannot work, another grid than the folder's, or a curriculum all of whose
-            values diverged.
+        ValueError: settings that cannot work, another grid than the folder's, or no value for the baseline.
     """
     tuning.validate(comparison)
     comparison.validate()
@@ -100,7 +100,15 @@ def tune(
             replace(comparison, curricula=tuple(new)), tuning, processes, console, metric
         )
         path.write_text(json.dumps(known, indent=1))
-    return {name: known["curricula"][name] for name in comparison.curricula}
+    found = {name: known["curricula"][name] for name in comparison.curricula if name in known["curricula"]}
+    lost = f"tune ({tuning.field}={','.join(tuning.values)}): {{}} diverged or failed at every value (logs "
+    lost += "under tuning/ in the comparison's folder); give smaller ones"
+    if comparison.curricula[0] not in found:
+        raise ValueError(lost.format(comparison.curricula[0]))
+    for name in comparison.curricula:
+        if name not in found:
+            console.print(f"{lost.format(name)}. It is left out.", style="red", highlight=False)
+    return found
 
 
 def parse_tune(text: str, num_seeds: int, starts: str | None) -> Tuning:
@@ -127,7 +135,8 @@ def _halve(
             outcome = train(_tried(comparison, tuning, names, value, budget), processes, console, metric)
             for name in names:
                 score[name][value] = _score(outcome.curves[name], budget)
-    return {name: _chosen(name, tuning, _best(alive[name], score[name]), score[name]) for name in alive}
+    best = {name: _best(alive[name], score[name]) for name in alive}
+    return {name: _chosen(tuning, best[name], score[name]) for name in alive if best[name]}
 
 
 def _tried(
@@ -164,12 +173,7 @@ def _best(values: Sequence[str], score: dict[str, float | None]) -> list[str]:
     return sorted(known, key=lambda value: -(score.get(value) or 0.0))
 
 
-def _chosen(name: str, tuning: Tuning, best: list[str], score: dict[str, float | None]) -> dict[str, Any]:
-    if not best:
-        raise ValueError(
-            f"tune ({tuning.field}={','.join(tuning.values)}): {name} diverged or failed at every "
-            "value (logs under tuning/ in the comparison's folder); give smaller ones"
-        )
+def _chosen(tuning: Tuning, best: list[str], score: dict[str, float | None]) -> dict[str, Any]:
     return {
         "field": tuning.field,
         "value": best[0],

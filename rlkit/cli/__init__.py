@@ -3,14 +3,21 @@
 import typer
 
 from rlkit.cli.compare import compare
+from rlkit.cli.diagnose import diagnose
 from rlkit.cli.evaluate import evaluate
 from rlkit.cli.grade import grade
+from rlkit.cli.harvest import harvest
 from rlkit.cli.launch import launch
 from rlkit.cli.live import live
+from rlkit.cli.merge import merge
 from rlkit.cli.objectives import objectives
+from rlkit.cli.pipeline import pipeline
+from rlkit.cli.rank import rank
 from rlkit.cli.report import report
 from rlkit.cli.score import score
+from rlkit.cli.select import select
 from rlkit.cli.simulate import presets, simulate
+from rlkit.cli.synthesize import synthesize
 from rlkit.cli.tasks import tasks
 from rlkit.settings import program
 
@@ -31,7 +38,14 @@ app.command()(report)
 app.command()(tasks)
 app.command()(grade)
 app.command()(score)
+app.command()(rank)
+app.command()(harvest)
+app.command()(synthesize)
+app.command()(merge)
 app.command()(live)
+app.command()(diagnose)
+app.command()(select)
+app.command()(pipeline)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(launch)
 
 

@@ -8,7 +8,13 @@ import typer
 
 def compare(
     config: Annotated[Path, typer.Argument(help="A recipe's YAML file; its key `recipe` names the script.")],
-    curricula: Annotated[str, typer.Option(help="Presets, separated by commas; the first is the baseline.")],
+    curricula: Annotated[
+        str,
+        typer.Option(
+            help="Presets, separated by commas; the first is the baseline. rlkit:headroom=0 is one with "
+            "another setting."
+        ),
+    ],
     budget: Annotated[str, typer.Option(help="Of each run: steps=N, rollouts=N, tokens=N or seconds=N.")],
     seeds: Annotated[int, typer.Option(help="Runs of each curriculum, with seeds from --first-seed on.")] = 5,
     first_seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
@@ -41,7 +47,7 @@ def compare(
     `simulated`); the script gets --curriculum, --seed, --output_dir, --budget and --max_steps, and resumes
     with --resume_from_checkpoint. Called again, it skips what is done and goes on with the rest; a larger
     budget goes on from the last checkpoints. Writes report.md, summary.json, curves.png and ratios.png. Exit
-    code 1: a run failed.
+    code 1: a run failed, or all of a curriculum's in tuning.
 
     rlkit compare recipes/configs/addition.yaml --curricula uniform,pcl,dapo --budget rollouts=10000
 
@@ -54,6 +60,7 @@ def compare(
 
     from rich.console import Console
 
+    from rlkit.arena.arm import split_arms
     from rlkit.arena.compare import compare as run
     from rlkit.arena.plan import Comparison, parse_targets, parse_vary
     from rlkit.arena.tune import parse_tune
@@ -62,7 +69,7 @@ def compare(
 
     comparison = Comparison(
         config=config,
-        curricula=tuple(name.strip() for name in curricula.split(",")),
+        curricula=split_arms(curricula),
         seeds=tuple(range(first_seed, first_seed + seeds)),
         budget=parse_budget(budget),
         out=Path("runs/compare") / config.stem if out is None else out,
@@ -74,6 +81,7 @@ def compare(
     if tune is not None:
         tuned = choose(comparison, parse_tune(tune, tune_seeds, tune_starts), count, console, metric)
         own = {name: {entry["field"]: entry["value"]} for name, entry in tuned.items()}
-        comparison = replace(comparison, own=own)
-    if not run(comparison, count, console, wanted, metric, tuned):
+        comparison = replace(comparison, curricula=tuple(tuned), own=own)
+    came_through = run(comparison, count, console, wanted, metric, tuned)
+    if not came_through or len(comparison.curricula) < len(split_arms(curricula)):
         raise typer.Exit(1)

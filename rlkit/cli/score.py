@@ -23,6 +23,9 @@ def score(
     batch_size: Annotated[int | None, typer.Option(help="Completions at once.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first rows.")] = None,
     seed: Annotated[int, typer.Option(help="Of the sampling.")] = 0,
+    right: Annotated[
+        Path | None, typer.Option(help="Also write the right completions there, a .jsonl file for SFT.")
+    ] = None,
 ) -> None:
     """Measure each row's pass rate with a model, and write the rows with it to a Parquet file.
 
@@ -52,6 +55,7 @@ def score(
         system_prompt,
         instruction,
         limit,
+        right,
     )
     rates = [rate for rate in table["pass_rate"].to_pylist() if rate is not None]
     typer.echo(

@@ -54,7 +54,7 @@ def check_changes(config: CurriculumConfig, numbers: dict[str, Any]) -> Curricul
             )
     if numbers.get("fill") == "error":
         raise ValueError("fill ('error') would end this run where a batch is not full; top_up or shrink")
-    changed = replace(config, **{name: _typed(name, value) for name, value in numbers.items()})
+    changed = replace(config, **{name: typed(name, value) for name, value in numbers.items()})
     changed.validate()
     return changed
 
@@ -77,8 +77,12 @@ def changed(curriculum: Curriculum, numbers: dict[str, Any]) -> Curriculum:
     return other
 
 
-def _typed(name: str, value: Any) -> Any:
-    """The value as its field has it: 4.0 -> 4 for a whole number."""
+def typed(name: str, value: Any) -> Any:
+    """The value as its field in `CurriculumConfig`, a preset's number, has it: 4.0 -> 4 for a whole number.
+
+    Raises:
+        ValueError: it is of another kind.
+    """
     kinds = set(get_args(get_type_hints(CurriculumConfig)[name]))
     if str in kinds:
         if not isinstance(value, str):

@@ -76,7 +76,7 @@ def compare(first: Path, second: Path, seed: int = 0) -> Report:
     ]
     pairs: dict[str, list[tuple[Outcome, Outcome]]] = {}
     for name in shared:
-        notes += _differing_settings(first / name, second / name)
+        notes += differing_settings(first / name, second / name)
         pairs[name] = _pairs(first / name, second / name, notes)
     comparisons = [_compare(name, pairs[name], seed) for name in shared]
     if (
@@ -108,7 +108,7 @@ def _benchmarks(folder: Path) -> list[str]:
     return names
 
 
-def _differing_settings(first: Path, second: Path) -> list[str]:
+def differing_settings(first: Path, second: Path) -> list[str]:
     """Settings of the two that make the difference one of the asking and not of the models alone."""
     a, b = (json.loads((folder / "manifest.json").read_text()) for folder in (first, second))
     return [

@@ -26,6 +26,7 @@ from rlkit.evaluate.problems import Problem
 from rlkit.evaluate.rows import Row
 from rlkit.evaluate.run import evaluate
 from rlkit.evaluate.store import read_rows as read_completions
+from rlkit.evaluate.store import to_lines, write_whole
 from rlkit.prompts.files import read_rows, to_prompt_rows
 from rlkit.verify.load import load_reward
 from rlkit.verify.rewards import check_reward
@@ -51,6 +52,7 @@ def score(
     system_prompt: str | None = None,
     instruction: str | None = None,
     limit: int | None = None,
+    right: Path | None = None,
 ) -> pa.Table:
     """Sample and grade every row of a data file, and write the file with COLUMNS added (or replaced).
 
@@ -60,6 +62,8 @@ def score(
     Args:
         data: .jsonl, .json or .parquet; rows have a `prompt`, or text in `prompt_column`, from which the
             prompt is made as recipes/grpo.py does it.
+        right: a .jsonl file that gets the right completions (reward of at least 1), each text once a row,
+            as TRL's `prompt` and `completion` beside the row's other columns.
         reward: "path/to/file.py:function" or "package.module:function".
 
     Raises:
@@ -80,6 +84,8 @@ def score(
     completions = read_completions(result.folder / "completions.jsonl")
     manifest = json.loads((result.folder / "manifest.json").read_text())
 
+    if right is not None:
+        write_whole(right, to_lines(right_rows(asked, completions)))
     table = table.replace_schema_metadata({"rlkit": json.dumps(manifest)})
     for name, values in zip(COLUMNS.names, zip(*success_rates(completions), strict=True), strict=True):
         if name in table.column_names:
@@ -119,6 +125,18 @@ def success_rates(completions: list[Row]) -> Iterator[tuple[float | None, float 
             yield float(np.clip(rewards, 0, 1).mean()), float(rewards.std()), len(samples), tokens
         else:
             yield None, None, len(samples), tokens
+
+
+def right_rows(rows: list[dict[str, Any]], completions: list[Row]) -> Iterator[dict[str, Any]]:
+    """Rows to learn from, one for each different right completion; messages where the prompt has messages."""
+    seen: set[tuple[str, str]] = set()
+    for row in completions:
+        if row.correct and (row.problem, row.completion) not in seen:
+            seen.add((row.problem, row.completion))
+            asked = rows[int(row.problem)]
+            said = row.completion
+            talks = isinstance(asked["prompt"], list)
+            yield {**asked, "completion": [{"role": "assistant", "content": said}] if talks else said}
 
 
 def _table(data: Path, rows: list[dict[str, Any]], limit: int | None) -> pa.Table:

@@ -42,16 +42,37 @@ OBJECTIVES: dict[str, Listed] = {
         "Wang et al., arXiv 2602.03392; numbers of Trinity-RFT",
         lambda config: _kind("clip_v:ClipV")(config.clip_v_mu, config.clip_v_share),
     ),
+    "amft": Listed(
+        "(1 - mu) L_RL + mu L_SFT on demonstrations; mu follows cos(grad L_val, grad L_SFT - grad L_RL)",
+        "after AMFT, arXiv 2508.06944, whose published controller has the sign wrong",
+        lambda config: _kind("amft:AMFT")(
+            config.amft_validation,
+            config.demonstration_column,
+            config.amft_mu,
+            config.amft_rate,
+            config.amft_entropy_rate,
+            config.amft_every,
+            config.amft_warmup,
+            config.amft_rows,
+            config.demonstration_fail,
+        ),
+    ),
+    "rmt": Listed(
+        "L_RL + 0.1 L_NTP: the next-token loss on the text after a prompt, past the answer that RL trains",
+        "RMT (Reinforcement Mid-Training), arXiv 2509.24375",
+        lambda config: _kind("rmt:RMT")(config.reference_column, config.rmt_weight, config.rmt_rows),
+    ),
     "relift": Listed(
         "a supervised step on M demonstrations of prompts that a group never solved, between generations",
         "ReLIFT, arXiv 2506.07527",
         lambda config: _kind("relift:ReLIFT")(
-            config.relift_pairs, config.relift_alpha, config.relift_fail, config.demonstration_column
+            config.relift_pairs, config.relift_alpha, config.demonstration_fail, config.demonstration_column
         ),
     ),
 }
 
 APART = {
+    ("relift", "amft"): "both spend the demonstrations, one between and one inside of RL's steps",
     ("clip_b", "clip_v"): "both mask tokens by the same discriminator, and the masks would multiply",
 }
 """Objectives that do not go together, and why."""

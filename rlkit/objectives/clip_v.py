@@ -16,7 +16,6 @@ class ClipV(TokenMask):
     """The vocabulary-normalised mask."""
 
     name = "clip_v"
-    needs_linear_head = True
 
     def __init__(self, mu: float = 8.5, share: float = 1e-4):
         self.mu, self.share = mu, share

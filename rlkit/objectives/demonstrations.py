@@ -14,6 +14,8 @@ AT_ONCE = 256
 """Rows of a call of the reward."""
 Grade = Callable[[list[Any], list[dict[str, Any]]], Sequence[float | None]]
 """Rewards of completions, one a row; None for unscorable."""
+Fits = Callable[[list[dict[str, Any]], list[Any]], Sequence[bool]]
+"""Whether each row's prompt with a completion fits into the context."""
 
 
 def accepted_demonstrations(pool: PromptPool, column: str, grade: Grade, above: float) -> set[str]:
@@ -63,9 +65,9 @@ def _check_form(key: str, row: dict[str, Any], column: str) -> None:
 
 
 def _tell(rejected: list[str], num: int, column: str) -> None:
-    listed = ", ".join(rejected[:10]) + (", ..." if len(rejected) > 10 else "")
     summary = (
-        f"the reward rejects {len(rejected)} of {num} demonstrations in {column!r}; keys of prompts: {listed}"
+        f"the reward rejects {len(rejected)} of {num} demonstrations in {column!r}; keys of prompts: "
+        f"{_listed(rejected)}"
     )
     if len(rejected) > num / 2:
         raise ValueError(
@@ -73,3 +75,35 @@ def _tell(rejected: list[str], num: int, column: str) -> None:
             "(demonstration_column)"
         )
     logger.warning("%s; these are not used", summary)
+
+
+def fitting_demonstrations(pool: PromptPool, column: str, accepted: set[str], fits: Fits) -> set[str]:
+    """Those of the accepted prompts whose demonstration fits into the context behind them; the others are
+    counted in a warning.
+
+    Raises:
+        ValueError: more than half do not fit.
+    """
+    long = []
+    for start in range(0, len(pool), AT_ONCE):
+        index_N = np.arange(start, min(start + AT_ONCE, len(pool)))
+        keys = pool.key_N[index_N].astype(str).tolist()
+        given = [pair for pair in zip(keys, pool.take(index_N), strict=True) if pair[0] in accepted]
+        rows = [row for _, row in given]
+        fitting = fits(rows, [row[column] for row in rows]) if rows else []
+        long += [key for (key, _), fit in zip(given, fitting, strict=True) if not fit]
+    if long:
+        summary = (
+            f"{len(long)} of {len(accepted)} demonstrations in {column!r} are with their prompt longer than "
+            f"the context; keys of prompts: {_listed(long)}"
+        )
+        if len(long) > len(accepted) / 2:
+            raise ValueError(
+                f"{summary}; that is more than half: shorten them, or take a model of more context"
+            )
+        logger.warning("%s; these are not used", summary)
+    return accepted - set(long)
+
+
+def _listed(keys: list[str]) -> str:
+    return ", ".join(keys[:10]) + (", ..." if len(keys) > 10 else "")

@@ -66,10 +66,12 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A micro-batch of the update: the model as it is trained, the micro-batch's number in its generation,
-    and how often the generation was gone through before."""
+    """A micro-batch of the update: the model as it is trained, the loss so far (GRPO's, over the optimizer
+    step's micro-batches, with its graph), the micro-batch's number in its generation, and how often the
+    generation was gone through before."""
 
     model: Any
+    loss: "torch.Tensor"
     part: int
     iteration: int
 
@@ -89,12 +91,29 @@ class Learner(Protocol):
         ...
 
     @property
+    def parts_of_step(self) -> int:
+        """Micro-batches of an optimizer step."""
+        ...
+
+    @property
     def rows_at_once(self) -> int:
         """Rows of a micro-batch."""
         ...
 
     def score(self, model: Any, examples: list[Example]) -> Scored:
         """Every process must call it alike: with a sharded model all take part in each forward."""
+        ...
+
+    def unwrapped(self, model: Any) -> Any:
+        """The model without what averages gradients over processes, for forwards that train nothing."""
+        ...
+
+    def gradient(self, model: Any, loss: "torch.Tensor") -> "list[torch.Tensor]":
+        """Of a loss on this process, a tensor a trained parameter; the graph stays."""
+        ...
+
+    def averaged(self, gradient: "list[torch.Tensor]") -> "list[torch.Tensor]":
+        """Its mean over processes."""
         ...
 
     def gathered(self, local_N: "torch.Tensor") -> "torch.Tensor":
@@ -106,13 +125,17 @@ class Learner(Protocol):
         template, end token, cut on the right to as many tokens as a rollout may have."""
         ...
 
+    def fits(self, rows: list[dict[str, Any]], completions: list[Any]) -> list[bool]:
+        """Whether each row's prompt with the whole completion fits into the model's context."""
+        ...
+
 
 class Objective:
     """Does nothing: what an objective does not override costs nothing."""
 
     name = "objective"
-    needs_linear_head = False
-    """Whether it calls `expected` of its tokens, which holds where logits are linear in the hidden state."""
+    needs_gradients = False
+    """Whether it takes gradients of its own, which no process has whole where parameters are sharded."""
 
     def bind(self, learner: Learner) -> None:
         self.learner = learner
@@ -124,13 +147,19 @@ class Objective:
             ValueError: the objective cannot learn from them.
         """
 
+    def check_tokens(self, pool: PromptPool) -> None:
+        """Called when model and tokenizer have loaded, before the first step.
+
+        Raises:
+            ValueError: the data do not go with them.
+        """
+
     def collected(self, collected: Collected) -> None:
         """Takes in a generation, before its first update."""
 
     def token_weight(self, tokens: Tokens) -> "torch.Tensor | None":
-        """The factor of each token's gradient, (R, T), for all updates on the generation; None for no change.
-
-        The loss's value and its denominators stay as they are.
+        """The factor of each token's gradient, (R, T), for all updates on the generation; None for no change,
+        where all processes must decide alike. The loss's value and its denominators stay as they are.
         """
         return None
 

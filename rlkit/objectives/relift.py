@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rlkit.objectives.demonstrations import Grade, accepted_demonstrations
+from rlkit.objectives.demonstrations import Grade, accepted_demonstrations, fitting_demonstrations
 from rlkit.objectives.objective import Collected, Example, Objective
 from rlkit.prompts.pool import PromptPool
 from rlkit.types import Groups
@@ -45,6 +45,9 @@ class ReLIFT(Objective):
 
     def check(self, pool: PromptPool, grade: Grade) -> None:
         self._accepted = accepted_demonstrations(pool, self.column, grade, self.fail)
+
+    def check_tokens(self, pool: PromptPool) -> None:
+        self._accepted = fitting_demonstrations(pool, self.column, self._accepted, self.learner.fits)
 
     def collected(self, collected: Collected) -> None:
         position_U = unsolved(collected.groups, self.fail)

@@ -12,7 +12,6 @@ import numpy as np
 
 from rlkit.prompts.cutting import cuts_of
 from rlkit.prompts.pool import PromptPool
-from rlkit.verify.text import completion_text
 
 COLUMNS = ("solution", "demonstration")
 """Where solutions are looked for, in this order."""
@@ -43,6 +42,8 @@ class Solutions:
 
     def of(self, row: dict[str, Any]) -> str:
         """A row's solution, "" where it has none."""
+        from rlkit.verify.text import completion_text  # loads the graders, a fifth of `import rlkit`
+
         value = row.get(self.column)
         return completion_text(value) if isinstance(value, str | list) else ""
 

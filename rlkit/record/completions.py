@@ -27,6 +27,7 @@ SCHEMA = pa.schema(
         ("prompt", pa.string()),
         ("gold", pa.string()),
         ("completion", pa.string()),
+        ("chat", pa.bool_()),
         ("tokens", pa.int32()),
         ("signal", pa.float32()),
         ("reward", pa.float32()),
@@ -35,7 +36,8 @@ SCHEMA = pa.schema(
 )
 """`generation`, `step`, `index` and `key` are the ledger's; `rewards` are the reward functions' by name,
 `reward` their weighted total, `signal` what the curriculum looks at. `gold` is null where no column of golds
-is known."""
+is known. With `chat`, prompt and completion are messages as JSON (messages.py); it is null in older runs,
+which kept such ones as plain text."""
 TEXTS = ("prompt", "gold", "completion")
 
 

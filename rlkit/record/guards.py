@@ -17,6 +17,7 @@ from rlkit.curriculum.presets.filtering import FILTERING
 from rlkit.curriculum.presets.predicting import PREDICTING
 from rlkit.record.categories import CategoryWatch
 from rlkit.record.episodes import Episodes
+from rlkit.record.reward_watch import RewardWatch
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +100,15 @@ RULES = (
         "categories of the pool earned next to nothing of late, and the others go on as before",
         "their grader, sandbox or data may have failed: look at their completions and rewards",
     ),
+    Rule(
+        "rewards_apart",
+        "apart",
+        lambda number: number > 0,
+        1,
+        "a model's reward rose while a rule's fell",
+        "the policy may have found what the model overrates: read the completions that it scores best, weigh "
+        "the rule more (reward_weights), or go back to a checkpoint from before",
+    ),
 )
 
 
@@ -108,12 +118,19 @@ class Guards:
     Args:
         category_counts: prompts of each category in the pool; empty where the data has no categories.
         in_use: the preset's name, and "beta" where there is a KL term.
+        rewards: of a run with rewards of both kinds, a model's and a rule's.
     """
 
-    def __init__(self, category_counts: Mapping[str, int] | None = None, in_use: Iterable[str] = ()):
+    def __init__(
+        self,
+        category_counts: Mapping[str, int] | None = None,
+        in_use: Iterable[str] = (),
+        rewards: RewardWatch | None = None,
+    ):
         self._in_use = frozenset(in_use)
         self._episodes, self._step = Episodes(), 0
         self._categories = CategoryWatch(category_counts) if category_counts else None
+        self._rewards = rewards
         self._streaks = {rule.name: 0 for rule in RULES}
         self._first: list[float] = []
         self._forced = 0.0
@@ -126,7 +143,9 @@ class Guards:
     def observe(self, row: Mapping[str, float]) -> dict[str, float]:
         """Takes in a step's metrics. Returns `guards/<name>`, 1 while its alarm lasts."""
         self._step += 1
-        named = self._named_categories()
+        if self._rewards is not None:
+            self._rewards.observe(row)
+        named = self._named()
         row = {**row, **self._derived(row), **{column: len(names) for column, names in named.items()}}
         alarms = {}
         for rule in RULES:
@@ -159,15 +178,22 @@ class Guards:
             derived["entropy_share"] = entropy / max(float(np.mean(self._first)), 1e-9)
         return derived
 
-    def _named_categories(self) -> dict[str, list[str]]:
+    def _named(self) -> dict[str, list[str]]:
+        """The categories and rewards that some rules are about."""
+        named = {} if self._rewards is None else {"apart": self._rewards.apart()}
         if self._categories is None:
-            return {}
+            return named
         starved = self._categories.starved()
-        return {"failed": self._categories.failed(), **({} if starved is None else {"starved": starved})}
+        return {
+            **named,
+            "failed": self._categories.failed(),
+            **({} if starved is None else {"starved": starved}),
+        }
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "categories": None if self._categories is None else self._categories.state_dict(),
+            "rewards": None if self._rewards is None else self._rewards.state_dict(),
             "streaks": dict(self._streaks),
             "first": list(self._first),
             "forced": self._forced,
@@ -178,6 +204,8 @@ class Guards:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if self._categories is not None and state["categories"] is not None:
             self._categories.load_state_dict(state["categories"])
+        if self._rewards is not None and state["rewards"] is not None:
+            self._rewards.load_state_dict(state["rewards"])
         self._streaks, self._first = dict(state["streaks"]), list(state["first"])
         self._forced, self._step = state["forced"], state["step"]
         self._episodes.load_state_dict(state["episodes"])

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +50,18 @@ class Ledger:
         folder: made if it is missing.
         key_N: the pool's keys.
         generation: number of the next generation; groups of this one and later that are on disk are dropped.
+        more: columns beside those of every host, which `write` gets.
     """
 
-    def __init__(self, folder: Path, key_N: np.ndarray, generation: int = 0):
+    def __init__(self, folder: Path, key_N: np.ndarray, generation: int = 0, more: Sequence[pa.Field] = ()):
         self.folder, self._key_N = folder, key_N
+        self._schema = pa.schema([*SCHEMA, *more])
         self.generation, self.step = generation, 1
         self._rows: list[dict[str, Any]] = []
         self._num_rows = 0
-        self._parts = Parts(folder, SCHEMA, generation)
+        self._parts = Parts(folder, self._schema, generation)
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: Batch, **more: np.ndarray) -> None:
         """Appends the generation's groups; they are on disk after the next `flush`."""
         groups, num = batch.groups, len(batch.groups)
         columns = {
@@ -85,6 +88,7 @@ class Ledger:
             "selection_seconds": np.full(num, batch.selection_seconds / num),
             "generation_seconds": np.full(num, groups.generation_seconds / num),
             "grading_seconds": np.full(num, groups.grading_seconds / num),
+            **more,
         }
         self._rows.append(columns)
         self._num_rows += num
@@ -96,7 +100,9 @@ class Ledger:
         if not self._rows:
             return
         # Built only here, since a table of a few rows costs as much as one of thousands.
-        self._parts.write(pa.concat_tables([pa.table(columns, schema=SCHEMA) for columns in self._rows]))
+        self._parts.write(
+            pa.concat_tables([pa.table(columns, schema=self._schema) for columns in self._rows])
+        )
         self._rows, self._num_rows = [], 0
 
 

@@ -53,9 +53,9 @@ class Parts:
 
 
 def read_parts(folder: Path, schema: pa.Schema) -> pa.Table:
-    """All rows in order; none where there is no folder."""
-    parts = [pq.read_table(part) for part in part_files(folder)]
-    return pa.concat_tables(parts) if parts else schema.empty_table()
+    """All rows in order; none where there is no folder. A column that a part lacks, being older, is null."""
+    parts = [schema.empty_table(), *(pq.read_table(part) for part in part_files(folder))]
+    return pa.concat_tables(parts, promote_options="default")
 
 
 def part_files(folder: Path) -> Iterator[Path]:

@@ -79,7 +79,7 @@ def plot_ratios(summary: dict, path: Path) -> None:
         panel.set_xscale("log")
         panel.margins(x=0.12)
         panel.set_ylim(-0.6, len(names) - 0.4)
-        panel.set_xlabel(f"{axis} to {target}, as a multiple of {baseline}'s (left is better)")
+        panel.set_xlabel(f"{axis} to {target} beside {baseline}'s\n(left is better)")
         panel.xaxis.set_major_locator(FixedLocator([0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8]))
         panel.xaxis.set_major_formatter(lambda value, _: f"x{value:g}")
         panel.xaxis.set_minor_locator(NullLocator())

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rlkit.record.completions import read_completions
+from rlkit.record.messages import as_text, restored
 from rlkit.report.run_groups import GroupTable
 
 MOST_BYTES = 1_500_000
@@ -39,9 +40,9 @@ def completions(folder: Path, groups: GroupTable, most_bytes: float = MOST_BYTES
         {
             "step": row["step"],
             "index": row["index"],
-            "prompt": _cut(row["prompt"]),
+            "prompt": _cut(as_text(restored(row["prompt"], row["chat"]))),
             "gold": None if row["gold"] is None else _cut(row["gold"]),
-            "completion": _cut(row["completion"]),
+            "completion": _cut(as_text(restored(row["completion"], row["chat"]))),
             "tokens": row["tokens"],
             "signal": _number(row["signal"]),
             "rewards": {name: _number(value) for name, value in row["rewards"]},

@@ -6,7 +6,9 @@ from typing import Any
 from rlkit.curriculum.filters import REASONS
 from rlkit.report.run_curves import total
 
-COUNTS = ("candidates", "graded", "trained", "topped_up", *REASONS)
+ASYNCHRONOUS = ("stale", "lost", "unused")
+"""Reasons of asynchronous runs alone."""
+COUNTS = ("candidates", "graded", "trained", "topped_up", *REASONS, *ASYNCHRONOUS)
 
 
 def whole_funnel(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -103,7 +103,7 @@ def _states(rows: Rows) -> list[dict[str, Any]]:
     alone = [row["step"] for row in rows if (row.get("guards/value_model") or 0) > 0]
     if alone:
         text = "The predictions were no better than the mean for long, and prompts were taken in order."
-        advice = "try another value_backbone or a larger value_buffer, or leave it: it goes on by itself"
+        advice = "try other value_features (docs/value_model.md), or leave it: it goes on by itself"
         told.append(_problem("value model set aside", text, alone, advice))
     if rows and (rows[-1].get("pool/unusable") or 0) > 0:
         text = (

@@ -13,6 +13,8 @@ RENAMED = {
     "gradient_checkpointing_kwargs": "activation_checkpointing_kwargs",
 }
 """Settings of transformers that have another name from 5.23 on: both names work with every version."""
+SHORT = {"async": "asynchronous"}
+"""`async` is a word of Python's own, so that no dataclass has a field of this name."""
 
 
 class Parser(TrlParser):
@@ -20,6 +22,7 @@ class Parser(TrlParser):
 
     def current(self, name: str) -> str:
         known = {action.dest for action in self._actions}
+        name = SHORT.get(name, name)
         if name in RENAMED and RENAMED[name] in known:
             return RENAMED[name]
         former = {after: before for before, after in RENAMED.items()}

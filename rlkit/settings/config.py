@@ -135,6 +135,10 @@ class CurriculumConfig(ValueModelConfig, HintsConfig, SafetyConfig, KeepingConfi
             "help": "Successes, and failures, that a prompt starts with: a and b of its Beta (mopps: 1)."
         },
     )
+    likelihood_samples: int | None = field(
+        default=None,
+        metadata={"help": "n of maxrl's 2 ((1 - (1 - p)^n) - p), best num_generations (8: ours)."},
+    )
     skip_base: float | None = field(
         default=None, metadata={"help": "GRESO's p at the start, for easy and hard prompts (its code: 0.5)."}
     )
@@ -159,6 +163,10 @@ class CurriculumConfig(ValueModelConfig, HintsConfig, SafetyConfig, KeepingConfi
     category_temperature: float | None = field(
         default=None,
         metadata={"help": "Of SEC's softmax over categories, whose scores lie in 0 to 1 (0.2: ours)."},
+    )
+    mixture_steps: int | None = field(
+        default=None,
+        metadata={"help": "Steps in which rmt goes from easy to hard: the run's max_steps (1000: ours)."},
     )
     hard_weight: float | None = field(
         default=None,

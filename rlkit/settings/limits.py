@@ -16,6 +16,9 @@ CHOICES = {
 }
 FEATURES = ("text", "answer", "columns", "last_state", "states", "likelihood", "past")
 """What the value model may see of a prompt."""
+ROW = "row"
+"""Stands for what the row says: `text`, and `answer` and `columns` where the data has them."""
+OF_ROW = ("text", "answer", "columns")
 POLICY = "policy"
 """In the place of features: PCL's own head on the policy's last hidden state."""
 BACKBONES = {"policy": "policy", "linear": "last_state", "text": "text"}
@@ -50,6 +53,7 @@ AT_LEAST_ONE = (
     "judgement_length",
     "max_ungraded_steps",
     "feature_age",
+    "mixture_steps",
 )
 ABOVE_ZERO = (
     "value_learning_rate",
@@ -61,6 +65,7 @@ ABOVE_ZERO = (
     "references",
     "selection_temperature",
     "reward_timeout",
+    "apart_errors",
     "completions_mb",
 )
 NOT_NEGATIVE = (
@@ -113,6 +118,13 @@ def check_limits(config: Any) -> None:
         lambda value: value >= 2,
         "must be at least 2: the last step is held against those before",
     )
+    _check(config, "apart_steps", lambda value: value >= 2, "must be at least 2: one step has no spread")
+    _check(
+        config,
+        "likelihood_samples",
+        lambda value: value >= 2,
+        "must be at least 2 (num_generations): with 1 every prompt is worth the same",
+    )
     _check(
         config,
         "screen",
@@ -139,12 +151,12 @@ def _check_features(config: Any) -> None:
             f"value_backbone ({config.value_backbone!r}) is gone: there is one head for all features; name "
             f"what it sees, value_features={remedy}"
         )
-    names = (config.value_features or POLICY).split(",")
-    unknown = set(names) - set(FEATURES)
+    names = (POLICY if config.value_features is None else config.value_features).split(",")
+    unknown = set(names) - {*FEATURES, ROW}
     if unknown and names != [POLICY]:
         raise ValueError(
             f"value_features ({config.value_features!r}) names {', '.join(map(repr, sorted(unknown)))}; "
-            f"there are: {', '.join(FEATURES)}, joined by commas without spaces, or {POLICY} alone"
+            f"there are: {ROW}, {', '.join(FEATURES)}, joined by commas without spaces, or {POLICY} alone"
         )
 
 

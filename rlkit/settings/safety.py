@@ -25,6 +25,21 @@ class SafetyConfig:
         default=True,
         metadata={"help": "Warn, with advice, of signs of collapse (docs/faults.md)."},
     )
+    model_rewards: str | None = field(
+        default=None,
+        metadata={
+            "help": "Reward functions that ask a model, such as checklist: names joined by commas; reward "
+            "models are known. The guard rewards_apart warns when theirs rise while a rule's fall."
+        },
+    )
+    apart_steps: int = field(
+        default=20,
+        metadata={"help": "Steps whose mean rewards rewards_apart holds against as many before (ours)."},
+    )
+    apart_errors: float = field(
+        default=3.0,
+        metadata={"help": "Standard errors by which one must have risen and the other fallen (ours)."},
+    )
     fallback_steps: int = field(
         default=50,
         metadata={

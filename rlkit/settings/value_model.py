@@ -11,9 +11,10 @@ class ValueModelConfig:
     value_features: str | None = field(
         default=None,
         metadata={
-            "help": "What the value model sees of a prompt, joined by commas: text, answer (the form of the "
-            "gold, which the policy never sees), columns (the others), past, and of the policy last_state, "
-            "states, likelihood; or policy, PCL's own head on its last state (docs/value_model.md)."
+            "help": "What the value model sees of a prompt, joined by commas: row (text, and answer and "
+            "columns where the data has them), text, answer (the form of the gold, which the policy never "
+            "sees), columns (the others), past, and of the policy last_state, states, likelihood; or "
+            "policy, PCL's own head on its last state (docs/value_model.md)."
         },
     )
     value_layer: float | None = field(

@@ -43,17 +43,17 @@ class CaseSandbox:
             raise
 
     def ask(self, message: dict[str, Any], files: Sequence[int]) -> dict[str, Any] | None:
-        """The server's report on a message with a limit of `seconds`; None where the sandbox has ended."""
+        """The server's reply to a message; None where the sandbox has ended."""
         usable, self.usable = self.usable, False
         if not usable:
             return None
         try:
             socket.send_fds(self._channel, [json.dumps(message).encode()], files)
-            report = self._receive(PATIENCE * message["seconds"] + SECONDS_TO_START)
+            reply = self._receive(PATIENCE * message["seconds_left"] + SECONDS_TO_START)
         except (ConnectionError, EOFError):
             return None
-        self.usable = not report["last"]
-        return report
+        self.usable = not reply["last"]
+        return reply
 
     def close(self) -> None:
         """End it, and what runs in it."""

@@ -77,18 +77,20 @@ def _judge(runner: Runner, cases: Cases, checker: Runner | None, all_or_nothing:
     if total and not runner.compiles():
         return Outcome(0, total, "the program does not compile")
     passed, why = 0, None
-    for number, (given, expected) in enumerate(zip(cases.inputs, cases.outputs, strict=True), start=1):
-        if runner.seconds_left <= 0:
-            why = why or f"case {number}: the time of all cases is over"
-            break
-        result = runner.run(given)
+    tested = 0
+    results = runner.run_all(cases.inputs)
+    for result, given, expected in zip(results, cases.inputs, cases.outputs, strict=False):
+        tested += 1
         wrong = result.error or _wrong(result.output, given, expected, cases, checker)
         if wrong is None:
             passed += 1
             continue
-        why = why or f"case {number}: {wrong}"
+        why = why or f"case {tested}: {wrong}"
         if all_or_nothing:
             break
+    else:
+        if tested < total:
+            why = why or f"case {tested + 1}: the time of all cases is over"
     return Outcome(passed, total, why)
 
 

@@ -20,10 +20,13 @@ from rlkit.verify.inside.watch import NotRunError
 from rlkit.verify.languages import language_name
 from rlkit.verify.outcome import Outcome, not_run, unusable
 from rlkit.verify.sandbox import Limits, Sandboxed, isolation, start, watch_of
+from rlkit.verify.syntax import parse_code
 
 __all__ = ["Outcome", "complete", "in_parallel", "last_code_block", "last_program", "run_cases", "run_tests"]
 
 _FENCE = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.MULTILINE | re.DOTALL)
+
+_FUTURE = re.compile(r"^from __future__ import .*\n", re.MULTILINE)  # stands before all else
 
 
 def last_code_block(text: str) -> str:
@@ -56,8 +59,9 @@ def complete(code: str, entry_point: str, code_prompt: str | None) -> str:
     if code_prompt is None:
         return code
     root = re.escape(re.match(r"\w*", entry_point)[0])  # type: ignore[index]
+    future, code = "".join(_FUTURE.findall(code)), _FUTURE.sub("", code)
     whole = re.search(rf"^((async[ \t]+)?def|class)[ \t]+{root}\b", code, re.MULTILINE)
-    return f"{code_prompt}\n{code}" if whole else code_prompt + code
+    return future + (f"{code_prompt}\n{code}" if whole else code_prompt + code)
 
 
 def run_tests(
@@ -131,7 +135,7 @@ def _classes(setup: Sequence[str], entry_point: str | None) -> list[str]:
     names: list[str] = []
     for code in setup:
         try:
-            body = ast.parse(code).body
+            body = parse_code(code).body
         except (SyntaxError, ValueError, RecursionError, MemoryError):  # the tester says so
             continue
         names += [statement.name for statement in body if isinstance(statement, ast.ClassDef)]

@@ -25,14 +25,17 @@ class JudgeCache:
         except (OSError, sqlite3.Error) as error:
             self._give_up(error)
 
-    def get(self, key: str) -> float | None:
-        """The grade kept under a key."""
-        row = self._execute("SELECT grade FROM grades WHERE key = ?", (key,))
-        return row[0] if row else None
+    def get(self, key: str, size: int = 1) -> tuple[float, ...] | None:
+        """The `size` values kept under a key; None unless all are there."""
+        rows = [
+            self._execute("SELECT grade FROM grades WHERE key = ?", (name,)) for name in _names(key, size)
+        ]
+        return tuple(row[0] for row in rows if row) if all(rows) else None
 
-    def put(self, key: str, grade: float) -> None:
-        """Keep a grade."""
-        self._execute("INSERT OR REPLACE INTO grades VALUES (?, ?)", (key, grade))
+    def put(self, key: str, values: tuple[float, ...]) -> None:
+        """Keep a grade, or several values."""
+        for name, value in zip(_names(key, len(values)), values, strict=True):
+            self._execute("INSERT OR REPLACE INTO grades VALUES (?, ?)", (name, value))
 
     def close(self) -> None:
         if self._connection is not None:
@@ -51,3 +54,8 @@ class JudgeCache:
     def _give_up(self, error: Exception) -> None:
         warnings.warn(f"the judge's cache is not used: {error}", stacklevel=4)
         self.close()
+
+
+def _names(key: str, size: int) -> list[str]:
+    """A key of its own for each value; that of the first is the key itself."""
+    return [key, *(f"{key}/{position}" for position in range(1, size))]

@@ -16,13 +16,7 @@ def load_reward(spec: str) -> Reward:
     load_reward("rewards.math_answer:accuracy") is that function. A ValueError says what is wrong with the
     spec.
     """
-    place, colon, attribute = spec.rpartition(":")
-    if not (place and colon and attribute):
-        raise ValueError(
-            f"reward {spec!r} names no function; write 'path/to/file.py:function' or "
-            "'package.module:function'"
-        )
-    module = _import_file(spec, Path(place)) if place.endswith(".py") else _import_module(spec, place)
+    place, attribute, module = _load(spec)
     if attribute not in vars(module):
         own = [
             name
@@ -39,6 +33,33 @@ def load_reward(spec: str) -> Reward:
     if getattr(reward, "__name__", "<lambda>") == "<lambda>":
         reward.__name__ = attribute  # the name of its metrics
     return reward
+
+
+def load_class(spec: str) -> type:
+    """The class that a spec names, such as an environment: "path/to/file.py:Class".
+
+    Raises:
+        ValueError: what is wrong with the spec.
+    """
+    place, attribute, module = _load(spec)
+    found = vars(module).get(attribute)
+    if not inspect.isclass(found):
+        classes = [name for name, value in vars(module).items() if inspect.isclass(value)]
+        raise ValueError(
+            f"environment {spec!r}: {place} has no class {attribute!r}; it has {classes or 'none'}"
+        )
+    return found
+
+
+def _load(spec: str) -> tuple[str, str, ModuleType]:
+    place, colon, attribute = spec.rpartition(":")
+    if not (place and colon and attribute):
+        raise ValueError(
+            f"reward {spec!r} names no function; write 'path/to/file.py:function' or "
+            "'package.module:function'"
+        )
+    module = _import_file(spec, Path(place)) if place.endswith(".py") else _import_module(spec, place)
+    return place, attribute, module
 
 
 def _import_file(spec: str, path: Path) -> ModuleType:

@@ -2,12 +2,13 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from rlkit.verify.case_sandbox import CaseSandbox, stock
+from rlkit.verify.inside.case_server import MAX_CASES
 from rlkit.verify.inside.watch import NotRunError
 from rlkit.verify.languages import Runnable
 
@@ -62,18 +63,37 @@ class Runner:
 
     def run(self, given: str, files: Sequence[str] = ()) -> Result:
         """The program's output for an input, with files whose paths are its arguments."""
+        return self._run([(given, *files)])[0]
+
+    def run_all(self, inputs: Sequence[str]) -> Iterator[Result]:
+        """The program's output for one input after the other, as long as there is time.
+
+        Few run ahead of the one asked for, first one, then two, up to MAX_CASES: a message each costs time.
+        """
+        start, size = 0, 1
+        while start < len(inputs) and self.seconds_left > 0:
+            results = self._run([(given,) for given in inputs[start : start + size]])
+            yield from results
+            start, size = start + len(results), min(2 * size, MAX_CASES)
+
+    def _run(self, cases: Sequence[Sequence[str]]) -> list[Result]:
+        """The results of the first cases, one at least."""
         if not self.compiles():
-            return Result("", "it does not compile")
+            return [Result("", "it does not compile")]
         message = {
-            "seconds": min(self._case_seconds, self.seconds_left),
+            "seconds": self._case_seconds,
+            "seconds_left": self.seconds_left,
             "cpu_seconds": self._cpu_seconds,
         }
-        report, output = self._ask(message, [given, *files])
-        if report is None:
-            return Result("", "the program ended its sandbox")
-        self.seconds_left -= report["seconds"]
-        error = report.get("error") or (f"exit code {report['code']}" if report["code"] else None)
-        return Result(output, error)
+        reports, outputs = self._ask(message, cases)
+        if not reports:
+            return self._run(cases[:1]) if len(cases) > 1 else [Result("", "the program ended its sandbox")]
+        self.seconds_left -= sum(report["seconds"] for report in reports)
+        errors = [
+            report.get("error") or (f"exit code {report['code']}" if report["code"] else None)
+            for report in reports
+        ]
+        return list(map(Result, outputs, errors))
 
     def _new_sandbox(self) -> CaseSandbox:
         sandboxes = stock.get()
@@ -84,24 +104,32 @@ class Runner:
     def _compile(self) -> bool:
         message = {
             "seconds": _SECONDS_TO_COMPILE,
+            "seconds_left": _SECONDS_TO_COMPILE,
             "cpu_seconds": math.ceil(_SECONDS_TO_COMPILE),
             "compile": True,
         }
-        report, _ = self._ask(message, [self._program])
-        if report is None:
+        reports, _ = self._ask(message, [[self._program]])
+        if not reports:
             raise NotRunError("the sandbox ended before the program was run")
-        return report["code"] == 0
+        return reports[0]["code"] == 0
 
-    def _ask(self, message: dict[str, Any], contents: Sequence[str]) -> tuple[dict[str, Any] | None, str]:
-        """What the sandbox reports on a process with these files, and what the process wrote."""
+    def _ask(
+        self, message: dict[str, Any], cases: Sequence[Sequence[str]]
+    ) -> tuple[list[dict[str, Any]], list[str]]:
+        """The sandbox's reports on processes with these files, none where it ended, and what they wrote."""
         assert self._sandbox is not None
         with ExitStack() as stack:
-            opened = [_memory_file(stack, text.encode(errors="replace")) for text in (*contents, "")]
-            report = self._sandbox.ask(message, opened)
-            if report is not None and "not_run" in report:
-                raise NotRunError(report["not_run"])
-            output = os.pread(opened[-1], self._made.limits.file_bytes, 0)
-        return report, output.decode(errors="replace")
+            opened = [
+                [_memory_file(stack, text.encode(errors="replace")) for text in (*case, "")] for case in cases
+            ]
+            reply = self._sandbox.ask(
+                message | {"num_cases": len(cases)}, [fd for case in opened for fd in case]
+            )
+            reports = reply["reports"] if reply else []
+            if reports and "not_run" in reports[-1]:
+                raise NotRunError(reports[-1]["not_run"])
+            outputs = [os.pread(case[-1], self._made.limits.file_bytes, 0) for case in opened[: len(reports)]]
+        return reports, [output.decode(errors="replace") for output in outputs]
 
 
 def _memory_file(stack: ExitStack, content: bytes) -> int:

@@ -9,6 +9,8 @@ import pytest
 import yaml
 from comparing import ENVIRONMENT, ROOT, command, compare, scripted, write_config
 
+from rlkit.record.manifest import is_committed
+
 
 def steps_of(run):
     return [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -59,7 +61,7 @@ def test_a_killed_comparison_goes_on_from_the_checkpoints(tmp_path):
     words = ["--curricula", "uniform", "--seeds", "3", "--budget", "steps=50", "--processes", "2"]
     runs = [out / f"seed-{seed}" / "uniform" for seed in range(3)]
     process = subprocess.Popen(command(config, out, *words), stdout=subprocess.DEVNULL, env=ENVIRONMENT)
-    wait_for(lambda: all((run / "checkpoint-10").exists() for run in runs[:2]))
+    wait_for(lambda: all(is_committed(run / "checkpoint-10") for run in runs[:2]))
     process.send_signal(signal.SIGKILL)
     process.wait()
 
@@ -172,11 +174,34 @@ def test_each_start_is_a_block_of_its_own(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_preset_beside_itself_with_other_numbers(tmp_path):
+    config, out = (
+        write_config(tmp_path, recipe="simulated", num_prompts=400, groups_per_step=8),
+        tmp_path / "out",
+    )
+    arms = ["mopps", "mopps:candidates=2:explore_share=0", "mopps:groups_per_step=4"]
+    words = ["--curricula", ",".join(arms), "--seeds", "1", "--budget", "steps=5"]
+    done = compare(config, out, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    first = {path.parent.name: path.read_text().splitlines()[0] for path in out.glob("*/*/metrics.jsonl")}
+    candidates = {name: json.loads(line)["funnel/candidates"] for name, line in first.items()}
+    assert candidates == {
+        "mopps": 128,
+        "mopps_candidates_2_explore_share_0": 16,
+        "mopps_groups_per_step_4": 64,
+    }
+    assert list(json.loads((out / "summary.json").read_text())["curricula"]) == arms
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         ({"--curricula": "uniform,plc"}, "curriculum='plc' is not a preset; there are: uniform"),
-        ({"--curricula": "uniform,uniform"}, "curricula (uniform,uniform) must name each preset once"),
+        ({"--curricula": "uniform,uniform"}, "curricula (uniform,uniform) must name each once"),
+        ({"--curricula": "uniform,rlkit:headroom"}, "must be PRESET or PRESET:FIELD=VALUE:FIELD=VALUE"),
+        ({"--curricula": "rlkit:headroom=high"}, "headroom ('high') must be a number"),
+        ({"--curricula": "uniform:headroom=1"}, "('uniform:headroom=1'): uniform does not use headroom"),
         ({"--budget": "rolouts=10"}, "budget ('rolouts=10') has no axis 'rolouts'; give AXIS=AMOUNT"),
         ({"--budget": "steps=0"}, "budget ('steps=0') has no amount above 0"),
         ({"--seeds": "0"}, "seeds (0) must be at least 1"),

@@ -99,3 +99,14 @@ def test_a_curriculum_that_diverges_at_every_value_is_told(tmp_path):
     done = compare(scripted(tmp_path), tmp_path / "out", *words)
     assert done.returncode == 2
     assert "tune (rate=20,30): uniform diverged or failed at every value" in done.stderr
+
+
+def test_a_curriculum_that_fails_at_every_value_is_left_out(tmp_path):
+    config, out = scripted(tmp_path, fails="dapo 1"), tmp_path / "out"
+    words = ["--curricula", "uniform,dapo,greso", "--seeds", "1", "--budget", "steps=8", "--tune", "rate=1,2"]
+    done = compare(config, out, *words)
+    assert done.returncode == 1
+    assert "dapo diverged or failed at every value" in " ".join(done.stdout.split())
+    assert list(json.loads((out / "tuned.json").read_text())["curricula"]) == ["uniform", "greso"]
+    report = (out / "report.md").read_text()
+    assert "greso" in report and "dapo" not in report

@@ -103,6 +103,13 @@ def test_light_imports_load_no_torch_and_no_trl():
     assert done.stdout.strip() == "set()", done.stderr
 
 
+def test_import_rlkit_alone_loads_not_even_numpy():
+    loaded = "print('numpy' in sys.modules)"
+    code = f"import sys, rlkit; {loaded}; rlkit.build_curriculum; {loaded}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=800)
+    assert done.stdout.split() == ["False", "True"], done.stderr
+
+
 def cpu_seconds(code: str) -> float:
     """The least of three runs, in seconds of processor, which other work on the machine does not stretch."""
 

@@ -199,6 +199,17 @@ def test_what_is_no_number_is_counted_and_never_learned():
     assert all(np.isfinite(value).all() for value in numbers.values())
 
 
+def test_other_columns_in_a_checkpoint_are_told():
+    rows = [{"prompt": f"p{row}", "level": row, "tests": [1] * (row % 3)} for row in range(40)]
+    states, model = [], None
+    for names in (("prompt", "level"), ("prompt", "level", "tests")):
+        model = ValueModel(features="columns")
+        model.bind(make_pool([{name: row[name] for name in names} for row in rows]), NoSenses())
+        states.append(model.state_dict())
+    with pytest.raises(ValueError, match="knows 1 numbers of the feature columns, this run 2"):
+        model.load_state_dict(states[0])
+
+
 def test_other_features_in_a_checkpoint_are_told():
     pool, _ = corpus(20)
     with pytest.raises(ValueError, match="value_features='text', this run asks for 'last_state'"):

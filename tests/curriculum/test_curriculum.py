@@ -32,7 +32,12 @@ def pool_of(prompts):
     """Rows with the columns that presets look at; pass rates cover 0 and 1."""
     return make_pool(
         [
-            {"prompt": f"prompt {name}", "pass_rate": 7 * name % 11 / 10, "category": f"kind {name % 3}"}
+            {
+                "prompt": f"prompt {name}",
+                "pass_rate": 7 * name % 11 / 10,
+                "category": f"kind {name % 3}",
+                "tier": ("easy", "medium", "hard")[name % 3],
+            }
             for name in prompts
         ],
         seed=4,

@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkit.curriculum import build_curriculum
+from rlkit.curriculum.estimators import bayes_head
 from rlkit.curriculum.estimators.features.answer import CHUNK, NUM_NUMBERS, Answer, answer_text
 from rlkit.curriculum.estimators.features.columns import Columns
 from rlkit.curriculum.estimators.features.hashed import Hashed
+from rlkit.curriculum.estimators.features.text import text_features
 from rlkit.curriculum.estimators.value_model import ValueModel
 from rlkit.prompts.pool import make_pool
 from rlkit.record.checkpoint import load_state, save_state
@@ -150,14 +152,12 @@ def test_columns_keep_names_and_sizes_and_leave_ids_out():
 
 def test_joined_keeps_each_rows_terms_together():
     first, second = looked(["1", "22"]), looked(["333", ""])
-    both = Hashed.joined([first, second], [1.0, 0.5])
+    both = Hashed.joined([first, second])
     for row in (0, 1):
-        half = {bucket: 0.5 * weight for bucket, weight in terms(second, row).items()}
-        expected = {**half, **terms(first, row)}
-        found = terms(both, row)
-        assert found.keys() == expected.keys()
-        for bucket in set(found) - (terms(first, row).keys() & half.keys()):
-            assert found[bucket] == pytest.approx(expected[bucket])
+        one, other, found = terms(first, row), terms(second, row), terms(both, row)
+        assert found.keys() == one.keys() | other.keys()
+        for bucket in set(found) - (one.keys() & other.keys()):
+            assert found[bucket] == (one | other)[bucket]
     np.testing.assert_array_equal(both.number_NK, np.hstack([first.number_NK, second.number_NK]))
 
 
@@ -187,6 +187,73 @@ def test_what_the_data_lacks_is_told_before_a_model_loads(numbers, message):
         curriculum.bind(make_pool(PLAIN), None, 4)
 
 
-def test_an_unknown_feature_is_told():
-    with pytest.raises(ValueError, match=r"names 'wizard'; there are: text, answer, columns"):
-        build_curriculum(CurriculumConfig("pcl", value_features="text,wizard"))
+@pytest.mark.parametrize(
+    ("rows", "looks_at"),
+    [
+        ([{"prompt": f"p{row}"} for row in range(40)], "text"),
+        (PLAIN, "text, columns"),
+        ([{"prompt": f"p{row}", "answer": str(row)} for row in range(40)], "text, answer"),
+        ([{"prompt": f"p{row}", "level": row % 2} for row in range(40)], "text, columns"),
+        (
+            [{"prompt": f"p{row}", "answer": str(row), "level": row % 2} for row in range(40)],
+            "text, answer, columns",
+        ),
+    ],
+)
+def test_row_is_what_the_data_has(rows, looks_at):
+    def bound(rows):
+        model = ValueModel(features="row")
+        model.bind(make_pool(rows), None)
+        return model
+
+    state = bound(rows).state_dict()
+    bound(rows).load_state_dict(state)
+    other = bound([{**row, "answer": "7", "topic": number % 3} for number, row in enumerate(rows)])
+    if looks_at != "text, answer, columns":
+        with pytest.raises(ValueError, match=f"looks at {looks_at}, this run at text, answer, columns"):
+            other.load_state_dict(state)
+
+
+def test_a_gold_that_is_named_must_be_there():
+    curriculum = build_curriculum(CurriculumConfig("rlkit", value_gold_column="gold"))
+    with pytest.raises(ValueError, match="value_gold_column='gold' is empty"):
+        curriculum.bind(make_pool(PLAIN), None, 4)
+
+
+@pytest.mark.parametrize(("features", "named"), [("text,wizard", "wizard"), ("", ""), ("text,,answer", "")])
+def test_an_unknown_feature_is_told(features, named):
+    with pytest.raises(ValueError, match=rf"names '{named}'; there are: row, text, answer, columns"):
+        build_curriculum(CurriculumConfig("pcl", value_features=features))
+
+
+ODD = ["a", 1, None, True, 2.5, [1], {"k": 1}, float("inf"), float("nan"), 10**400]
+
+
+def test_golds_and_columns_of_mixed_types_give_finite_predictions():
+    rows = [{"prompt": f"p{row} 0", "answer": ODD[row % 10], "level": ODD[row % 7]} for row in range(60)]
+    rows[7].pop("level")
+    model = ValueModel(features="text,answer,columns")
+    model.bind(make_pool(rows), None)
+    assert np.isfinite(model.predict(np.arange(60)).mean_N).all()
+
+
+def test_a_large_pool_whose_rows_are_not_kept_shows_the_same(monkeypatch):
+    """Read once and kept, or read each time: to the last bit, in any order."""
+    rows = [{"prompt": f"{row} + {row**2}", "answer": str(row % 9), "level": row % 4} for row in range(300)]
+    kept, read = (ValueModel(features="text,answer,columns") for _ in range(2))
+    index_N = np.random.default_rng(0).permutation(300)[:64]
+    kept.bind(make_pool(rows), None)
+    seen = kept._head.look(index_N)
+    monkeypatch.setattr(bayes_head, "KEPT", 0)
+    read.bind(make_pool(rows), None)
+    again = read._head.look(index_N)
+    np.testing.assert_array_equal(seen.number_ND, again.number_ND)
+    one, other = Hashed.joined(seen.parts), Hashed.joined(again.parts)
+    for row in range(64):
+        assert terms(one, row) == terms(other, row)
+
+
+def test_zeros_are_counted_apart():
+    """4000 + 3000 is a sum of small numbers, also where zeros only fill up."""
+    number_NK = text_features(["35000000+82000000=", "35214576+82145321="]).number_NK
+    np.testing.assert_allclose(number_NK[:, -1], [4 / 16, 1])

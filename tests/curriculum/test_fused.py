@@ -1,5 +1,7 @@
 """Guards our own curriculum: the posterior's closed form, its discount by age, gap, floor, graded rewards."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -134,7 +136,8 @@ def test_graded_rewards_are_chosen_by_variance_not_by_the_mean():
         def features(self, index_N):
             return np.eye(3, dtype=np.float32)[flips[index_N].astype(int)]
 
-    curriculum = build_curriculum(CurriculumConfig("rlkit", headroom=0.0, explore_share=0.0))
+    config = CurriculumConfig("rlkit", headroom=0.0, explore_share=0.0, value_features="last_state")
+    curriculum = build_curriculum(config)
     curriculum.bind(pool, Kinds(), 8)
     for _ in range(15):
         proposal = curriculum.sources[-1].propose(8, np.empty(0, dtype=int))
@@ -159,10 +162,11 @@ def test_it_beats_uniform_in_many_passes_and_in_one(num_prompts):
 def test_history_is_worth_something_where_prompts_look_alike():
     """Without any feature the posterior alone finds the informative prompts on a small pool."""
     host_config = SimulationConfig(num_prompts=64, groups_per_step=16, learning_rate=0.0, seed=1)
+    blind = CurriculumConfig("rlkit", repeat_gap=0, headroom=0.0, value_features="last_state")
     ratios = {}
     for decay in (0.0, 1.0):
         host = SimulatedHost(host_config)
-        curriculum = build_curriculum(CurriculumConfig("rlkit", decay=decay, repeat_gap=0, headroom=0.0))
+        curriculum = build_curriculum(replace(blind, decay=decay))
         curriculum.bind(make_pool([{"prompt": f"p{i}"} for i in range(64)]), Same(), 16)
         batches = [collect(curriculum, host, 16, NoLedger()) for _ in range(30)]
         ratios[decay] = np.mean([batch.groups.informative_P.mean() for batch in batches[10:]])

@@ -157,6 +157,20 @@ def test_the_selector_prefers_an_unaided_prompt_of_the_same_variance():
     assert free.mean_N.tolist() == [0.5, 0.5] and free.variance_N.tolist() == [0.25, 0.25]
 
 
+def test_help_must_gain_much_where_prompts_are_chosen():
+    """At p = 0.1 help gains less than three times the variance: unaided, and seen as the estimator says."""
+    curriculum = build_curriculum(CurriculumConfig(curriculum="mopps", hints="predicted"))
+    curriculum.bind(make_pool(POOL), None, 2)  # type: ignore[arg-type]
+    mean = np.array([0.1, 0.01])
+    unaided = Prediction(mean, mean * (1 - mean), np.full(2, 0.01))
+    hints, index, rng = curriculum.hints, np.arange(2), np.random.default_rng(0)
+    share, _ = hints.offer(index, unaided, rng)
+    assert (share > 0).all()
+    share, seen = hints.offer(index, unaided, rng, chosen=True)
+    assert share[0] == 0 and share[1] > 0
+    assert seen.mean_N[0] == 0.1 and seen.variance_N[1] >= 3 * unaided.variance_N[1]
+
+
 @pytest.mark.parametrize("curriculum", ["uniform", "dapo", "pcl", "speed", "ssb", "vcrl", "rlkit", "dots"])
 @pytest.mark.parametrize("hints", list(RULES))
 def test_shares_are_settled_beside_presets(curriculum, hints):

@@ -1,5 +1,6 @@
 """Guards the selectors: a published order on known numbers, a choice that is a subset and repeats."""
 
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -8,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlkit.curriculum.scale import Scale
-from rlkit.curriculum.selectors import in_order, most_gain, most_varied, nearest, softmax, thompson
+from rlkit.curriculum.selectors import (
+    in_order,
+    most_gain,
+    most_varied,
+    nearest,
+    softmax,
+    thompson,
+    thompson_likelihood,
+)
 from rlkit.types import Prediction
 
 
@@ -58,7 +67,9 @@ def test_in_order_is_the_head_of_the_stream():
     np.testing.assert_array_equal(in_order(predicted([0.9]), 2, rng), [0])
 
 
-@pytest.mark.parametrize("select", [in_order, most_gain, most_varied, nearest, softmax, thompson])
+@pytest.mark.parametrize(
+    "select", [in_order, most_gain, most_varied, nearest, softmax, thompson, thompson_likelihood]
+)
 @given(means=st.lists(st.floats(0, 1), max_size=30), num=st.integers(0, 40), seed=st.integers(0, 3))
 def test_a_choice_is_distinct_candidates_as_many_as_there_are_and_deterministic(select, means, num, seed):
     chosen = select(predicted(means), num, np.random.default_rng(seed))
@@ -107,6 +118,24 @@ def test_thompson_tries_what_is_little_known_now_and_then_and_what_is_known_well
     rng = np.random.default_rng(0)
     firsts = np.bincount([thompson(prediction, 1, rng)[0] for _ in range(2000)], minlength=3) / 2000
     assert 0.2 < firsts[0] < firsts[1] and firsts[2] < 0.01
+
+
+def test_the_utility_of_likelihood_is_that_of_the_hand_and_greatest_at_its_known_place():
+    # With n = 2 it is 2 p (1 - p), the order of the variances.
+    means = [0.9, 0.45, 0.2]
+    choose = partial(thompson_likelihood, rng=np.random.default_rng(0))
+    assert choose(predicted(means), 3, samples=2).tolist() == [1, 2, 0]  # .18, .495, .32
+    assert choose(predicted(means), 3, samples=8).tolist() == [2, 1, 0]  # .2, 1.083, 1.264
+    grid = np.linspace(0, 1, 1001)
+    assert grid[choose(predicted(grid), 1, samples=8)[0]] == pytest.approx(1 - 8 ** (-1 / 7), abs=1e-3)
+
+
+def test_the_utility_of_likelihood_is_the_mean_size_of_the_advantages():
+    rng = np.random.default_rng(1)
+    rewards = rng.random((200_000, 8)) < 0.3
+    mean = rewards.mean(1, keepdims=True)
+    size = np.abs(np.where(mean > 0, (rewards - mean) / np.maximum(mean, 1e-9), 0.0)).mean()
+    assert size == pytest.approx(2 * (1 - 0.7**8 - 0.3), abs=5e-3)
 
 
 def test_thompson_takes_certain_predictions_at_their_word():

@@ -76,6 +76,7 @@ def test_presets_list_their_sources_in_the_order_of_the_step():
     own = {
         "speed": ["Screened"],
         "ssb": ["Rounds", "Replay"],
+        "rlkit_replay": ["Rounds", "Replay"],
         "dots": ["Probe", "Rounds"],
         "vcrl": ["Banked"],
     }

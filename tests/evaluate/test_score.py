@@ -14,7 +14,7 @@ from tiny_model import save_model
 
 from rlkit.evaluate.plan import Settings
 from rlkit.evaluate.rows import Row
-from rlkit.evaluate.score import COLUMNS, score, success_rates
+from rlkit.evaluate.score import COLUMNS, right_rows, score, success_rates
 from rlkit.record.ledger import read_ledger
 
 REPOSITORY = Path(__file__).parents[2]
@@ -93,6 +93,19 @@ def test_columns_are_kept_and_rates_added(checkpoint, data):
     manifest = json.loads(pq.read_schema(data / "scored.parquet").metadata[b"rlkit"])
     assert (manifest["model"], manifest["num_samples"]) == (str(checkpoint), 4)
     assert sorted(path.name for path in data.iterdir()) == ["reward.py", "scored.parquet", "train.jsonl"]
+
+
+def test_right_completions_become_rows_to_learn_from():
+    rows = [{"prompt": "a", "answer": "1"}, {"prompt": [{"role": "user", "content": "b"}], "answer": "2"}]
+    said = [(0, "1", True), (0, "2", False), (0, "1", True), (1, "2", True)]
+    completions = [
+        Row("score", str(row), number, text, float(right), right, True, None, -1, 1, 1, False)
+        for number, (row, text, right) in enumerate(said)
+    ]
+    assert list(right_rows(rows, completions)) == [
+        {"prompt": "a", "answer": "1", "completion": "1"},  # once
+        {**rows[1], "completion": [{"role": "assistant", "content": "2"}]},
+    ]
 
 
 def test_types_of_a_parquet_file_stay_and_an_old_rate_is_replaced(checkpoint, data):

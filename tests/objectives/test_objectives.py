@@ -3,6 +3,7 @@
 import pytest
 
 from rlkit.objectives import OBJECTIVES, Objective, ObjectivesConfig, build_objectives
+from rlkit.settings.arguments import parse_arguments
 
 
 class Mine(Objective):
@@ -30,6 +31,14 @@ def test_what_the_curriculum_brings_comes_once():
     assert names(None, ["judgements"]) == names("judgements", ["judgements"]) == ["judgements"]
 
 
+def test_numbers_are_fields_in_yaml_and_on_the_command_line(tmp_path):
+    file = tmp_path / "my.yaml"
+    file.write_text("objectives: relift,clip_b\nclip_b_mu: 1.5\nrelift_pairs: 8\n")
+    (config,) = parse_arguments([ObjectivesConfig], ["--config", str(file), "--relift_pairs", "4"])
+    relift, clip_b = build_objectives(config)
+    assert (relift.pairs, clip_b.mu) == (4, 1.5)
+
+
 @pytest.mark.parametrize(
     ("objectives", "message"),
     [
@@ -39,6 +48,10 @@ def test_what_the_curriculum_brings_comes_once():
         ("clip_b,clip_v", "objectives names clip_b and clip_v: both mask tokens .* name one of them"),
         (ObjectivesConfig("clip_b", clip_b_mu=-1.0), r"clip_b_mu \(-1.0\) must be at least 0"),
         (ObjectivesConfig(clip_v_share=0.0), r"clip_v_share \(0.0\) must be above 0 and at most 1"),
+        (ObjectivesConfig(relift_pairs=0), r"relift_pairs \(0\) must be at least 1"),
+        (ObjectivesConfig(amft_mu=0.99), r"amft_mu \(0.99\) must lie in 0.05 to 0.95"),
+        (ObjectivesConfig(amft_every=0), r"amft_every \(0\) must be at least 1"),
+        (ObjectivesConfig(rmt_weight=-0.1), r"rmt_weight \(-0.1\) must be at least 0"),
         ([3], "objectives holds 3; give names, or objects of a subclass of rlkit.objectives.Objective"),
     ],
 )

@@ -239,6 +239,18 @@ def test_no_setting_of_ours_has_the_name_of_another():
     }
 
 
+def test_the_same_file_serves_the_asynchronous_trainer(tmp_path, monkeypatch, model_path, data_path):
+    """All is checked until the server, of which there is none."""
+    common = {"model_name_or_path": str(model_path), "dataset_path": str(data_path), "async": True}
+    common |= {"vllm_server_base_url": "http://127.0.0.1:9", "vllm_server_timeout": 0.1}
+    with pytest.raises(ValueError, match="curriculum='pcl' looks at the policy itself"):
+        run_here(on_cpu(tmp_path, **common), monkeypatch)
+    with pytest.raises(ValueError, match="no vLLM server answers there"):
+        run_here(on_cpu(tmp_path, **common, curriculum="dapo"), monkeypatch)
+    with pytest.raises(ValueError, match=r"no beta \(0.1\)"):
+        run_here(on_cpu(tmp_path, **common, curriculum="dapo", beta=0.1), monkeypatch)
+
+
 @pytest.mark.slow
 def test_the_arena_compares_it_by_trls_evaluations(tmp_path, model_path, data_path):
     config = on_cpu(

@@ -121,19 +121,26 @@ def test_another_format_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "VERSION", 999)
     save_state(tmp_path, "curriculum", {})
     monkeypatch.undo()
-    with pytest.raises(ValueError, match=r"has format 999, this rlkit reads 6; resume with the version"):
+    with pytest.raises(
+        ValueError, match=rf"has format 999, this rlkit reads {checkpoint.VERSION}; resume with the version"
+    ):
         load_state(tmp_path, "curriculum")
 
 
 @pytest.mark.parametrize(
     ("version", "why"),
-    [(4, "its prompts are known by their text alone"), (5, "it knows nothing of objectives")],
+    [
+        (4, "its prompts are known by their text alone"),
+        (5, "it knows nothing of objectives"),
+        (6, "its value model"),
+        (7, "it does not say which features"),
+    ],
 )
 def test_a_checkpoint_of_an_older_format_says_so(tmp_path, monkeypatch, version, why):
     monkeypatch.setattr(checkpoint, "VERSION", version)
     save_state(tmp_path, "curriculum", {})
     monkeypatch.undo()
-    said = rf"has format {version} \({why}.*reads 6; .*\(model_name_or_path\)"
+    said = rf"has format {version} \({why}.*reads {checkpoint.VERSION}; .*\(model_name_or_path\)"
     with pytest.raises(ValueError, match=said):
         load_state(tmp_path, "curriculum")
 

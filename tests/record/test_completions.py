@@ -58,6 +58,7 @@ def row_of(generation: int, text: str) -> dict:
         "prompt": "",
         "gold": None,
         "completion": text,
+        "chat": None,
         "tokens": 1,
         "signal": 1.0,
         "reward": 1.5,

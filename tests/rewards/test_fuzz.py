@@ -18,6 +18,7 @@ from rewards.language import language
 from rewards.length_budget import length_budget
 from rewards.math_answer import accuracy, boxed_accuracy, hash_accuracy, number_accuracy
 from rewards.multiple_choice import multiple_choice
+from rewards.next_token import next_token
 from rewards.reasoning_gym import reasoning_gym, reasoning_gym_strict
 from rewards.soft_overlong import soft_overlong
 from rewards.think_tags import think_tags, think_tags_prefilled
@@ -40,6 +41,7 @@ TEXT_REWARDS = {
     "think_tags_prefilled": think_tags_prefilled,
     "length_budget": length_budget,
     "soft_overlong": soft_overlong,
+    "next_token": next_token,
     "countdown": countdown,
     "multiple_choice": functools.partial(multiple_choice, answer=["B"]),
     "exact_integer": exact_integer,

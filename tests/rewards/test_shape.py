@@ -7,6 +7,7 @@ import pytest
 from rewards.countdown import countdown, solves
 from rewards.length_budget import LengthBudget, length_budget, triangle
 from rewards.multiple_choice import chosen_letter, gold_letter, multiple_choice
+from rewards.next_token import next_token
 from rewards.soft_overlong import SoftOverlong, soft_overlong
 from rewards.think_tags import think_tags, think_tags_prefilled
 
@@ -28,6 +29,12 @@ THINK_TABLE = [
 def test_think_tags(text, whole, prefilled):
     assert think_tags([text]) == [whole]
     assert think_tags_prefilled([text]) == [prefilled]
+
+
+def test_next_token():
+    golds = {" theory": " the", "the": " the", "<think>a the</think>\n the": " the", " the</think> a": " the"}
+    assert next_token(list(golds), list(golds.values())) == [1.0, 0.0, 1.0, 0.0]
+    assert next_token([[{"role": "assistant", "content": "4+"}], "4"], ["4", ""]) == [1.0, None]
 
 
 def test_budget_is_rmts():

@@ -1,4 +1,4 @@
-"""Guards the value model's benchmark: it runs on a small file and writes every number under its name."""
+"""Guards the value model's benchmarks: they run on small files and give every number under its name."""
 
 import json
 import math
@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "bench_value_model.py"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 def write(path, num, seed):
@@ -30,7 +30,18 @@ def write(path, num, seed):
 def test_it_writes_every_number(tmp_path):
     train, test = write(tmp_path / "train.jsonl", 300, 1), write(tmp_path / "test.jsonl", 100, 2)
     out = tmp_path / "out.json"
-    command = [sys.executable, SCRIPT, "--train", train, "--test", test, "--json", out, "--sizes", "100,2000"]
+    command = [
+        sys.executable,
+        SCRIPTS / "bench_value_model.py",
+        "--train",
+        train,
+        "--test",
+        test,
+        "--json",
+        out,
+        "--sizes",
+        "100,2000",
+    ]
     subprocess.run(
         [*command, "--seeds", "0", "--shifts", "0,3"], check=True, capture_output=True, timeout=800
     )
@@ -47,22 +58,30 @@ def test_it_writes_every_number(tmp_path):
     assert found["revisits"]["1"]["value_model"] > found["revisits"]["1"]["flat"]
 
 
-def test_it_reads_a_recording_of_a_policy(tmp_path):
-    """Success is what the likelihood of the gold says; the answers say nothing."""
+def test_it_reads_recordings_of_a_policy(tmp_path):
+    """Success is what the likelihood of the gold says; the answers say nothing; after training all is turned
+    around, which the old policy's likelihood does not show."""
     rng = np.random.default_rng(0)
     rate_N = rng.random(160)
     rows = [{"prompt": f"p{row}", "answer": str(row % 7), "kind": "one"} for row in range(160)]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "prompts.parquet")
-    (tmp_path / "before").mkdir()
-    np.savez(
-        tmp_path / "before" / "pass0-00000.npz",
-        right_NG=rng.random((160, 8)) < rate_N[:, None],
-        state_NL2H=rng.normal(size=(160, 6, 2, 4)).astype(np.float32),
-        likelihood_N4=np.log(np.stack([rate_N, rate_N, rate_N, 0 * rate_N + 0.5], 1)).astype(np.float32),
-    )
+    for label, rate_of_label_N in {"before": rate_N, "after": np.roll(rate_N, 1)}.items():
+        (tmp_path / label).mkdir()
+        log_N = np.log(rate_of_label_N)
+        np.savez(
+            tmp_path / label / "pass0-00000.npz",
+            right_NG=rng.random((160, 8)) < rate_of_label_N[:, None],
+            state_NL2H=rng.normal(size=(160, 6, 2, 4)).astype(np.float32),
+            likelihood_N3=np.stack([log_N, log_N, log_N], 1).astype(np.float32),
+        )
     explained = {}
     for feature in ("answer", "likelihood"):
-        command = [sys.executable, SCRIPT, "--recording", tmp_path, "--features", feature, "--batch", "20"]
+        command = [sys.executable, SCRIPTS / "bench_recording.py", tmp_path, "--features", feature]
+        command += ["--batch", "20", "--labels", "before,after", "--seeds", "0"]
         done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
-        explained[feature] = float(done.stdout.split("explained ")[1].split(",")[0])
-    assert explained["likelihood"] > 0.8 > 0.2 > explained["answer"]
+        titles = [line.split(": explained ") for line in done.stdout.splitlines()]
+        explained[feature] = {title: float(scores.split(",")[0]) for title, scores in titles}
+    likelihood = explained["likelihood"]
+    assert likelihood["before unseen"] > 0.8 > 0.2 > explained["answer"]["before unseen"]
+    assert likelihood["after seen"] > 0.8 > 0.2 > likelihood["after seen by before"]
+    assert likelihood["taught and shown by after"] > 0.8 > 0.2 > likelihood["taught and shown by before"]

@@ -27,6 +27,7 @@ from rlkit.settings.safety import SafetyConfig
         ({"floor": 2.0}, "floor (2.0) must lie in 0 to 1"),
         ({"skip_base": 1.5}, "skip_base (1.5) must lie in 0 to 1"),
         ({"variance_floor": 1.1}, "variance_floor (1.1) must lie in 0 to 1"),
+        ({"likelihood_samples": 1}, "likelihood_samples (1) must be at least 2 (num_generations)"),
         ({"prior": 0.0}, "prior (0.0) must be above 0"),
         ({"category_temperature": 0.0}, "category_temperature (0.0) must be above 0"),
         ({"subset_share": 0.0}, "subset_share (0.0) must be above 0"),
@@ -52,7 +53,7 @@ from rlkit.settings.safety import SafetyConfig
         ({"value_backbone": "linear"}, "name what it sees, value_features=last_state"),
         (
             {"value_features": "policy,text"},
-            "value_features ('policy,text') names 'policy'; there are: text,",
+            "value_features ('policy,text') names 'policy'; there are: row, text,",
         ),
         ({"target": 50.0}, "target (50.0) must lie in 0 to 1: it is a share of the range"),
         ({"band_low": -0.1}, "band_low (-0.1) must lie in 0 to 1"),

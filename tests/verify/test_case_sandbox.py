@@ -6,6 +6,7 @@ import psutil
 import pytest
 
 from rlkit.verify.case_sandbox import Stock, stock
+from rlkit.verify.cases import run_cases
 from rlkit.verify.inside.watch import NotRunError
 from rlkit.verify.languages import Runnable
 from rlkit.verify.runner import Runner
@@ -65,3 +66,15 @@ def test_a_sandbox_that_was_killed_while_it_waited_is_the_machines_fault() -> No
 def test_two_programs_at_a_time_are_in_two_sandboxes() -> None:
     with Runner(NAMESPACE, Runnable(Limits())) as one, Runner(NAMESPACE, Runnable(Limits())) as other:
         assert one.run("").output != other.run("").output
+
+
+def test_cases_that_run_ahead_count_one_by_one() -> None:
+    """Where the third of eight touches the sandbox, or the fourth's time is over, it says of no other."""
+    cases = [str(x) for x in range(8)], [str(x * x) for x in range(8)]
+    square = "x = int(input())\nprint(x * x)"
+    touching = f"{square}\nif x == 3: open('/tmp/x', 'w')"
+    assert run_cases(touching, *cases).passed == 8
+    slow = run_cases(f"import time\ntime.sleep(0.3)\n{square}", *cases, limits=Limits(wall_seconds=1))
+    assert slow.passed == 3 and slow.why == "case 4: the wall time is over"
+    failing = run_cases(f"{square}\nassert x != 5", *cases)
+    assert failing.passed == 7 and failing.why == "case 6: exit code 1"

@@ -10,6 +10,7 @@ from rlkit.verify.cases import Cases, judge, run_cases
 from rlkit.verify.code import in_parallel, run_tests
 from rlkit.verify.compare_outputs import Comparison
 from rlkit.verify.formats.leetcode_prelude import PRELUDE
+from rlkit.verify.inside.plain import is_plain
 from rlkit.verify.sandbox import Limits
 
 pytestmark = pytest.mark.usefixtures("sandbox")
@@ -23,6 +24,11 @@ def programs(name: str) -> dict[str, str]:
 
 SCRIPTS, OBJECTS = programs("hostile_cases.txt"), programs("hostile_objects.txt")
 INPUTS, SQUARES = ["2", "3", "4", "5"], ["4", "9", "16", "25"]
+HARMLESS = {
+    name: f"x = int(input())\n{script}\nprint(x * x if found else 0)"
+    for name, script in programs("hostile_plain.txt").items()
+}
+MORE = range(3, 11)  # messages of 1, 2, 4 and 1 cases
 
 
 def test_nothing_goes_from_case_to_case(nothing_left: None) -> None:
@@ -34,6 +40,16 @@ def test_nothing_goes_from_case_to_case(nothing_left: None) -> None:
         earned = dict(zip(SCRIPTS, pool.map(passed, SCRIPTS.values()), strict=True))
     assert {name: number for name, number in earned.items() if number} == {}
     assert run_cases("print(int(input()) ** 2)", INPUTS, SQUARES).passed == 4
+
+
+def test_nothing_goes_from_case_to_case_of_what_looks_harmless(nothing_left: None) -> None:
+    assert {name for name, program in HARMLESS.items() if is_plain(program)} == {
+        name for name in HARMLESS if name.startswith("plain_")
+    }
+    cases = [str(x) for x in MORE], [str(x * x) for x in MORE]
+    outcomes = in_parallel(partial(run_cases, program, *cases, limits=SHORT) for program in HARMLESS.values())
+    earned = {name: outcome.passed for name, outcome in zip(HARMLESS, outcomes, strict=True)}
+    assert {name: number for name, number in earned.items() if number} == {}
 
 
 def test_nothing_goes_from_program_to_program(nothing_left: None) -> None:

@@ -1,18 +1,21 @@
 """Which code of a completion runs, what its tests count, and that no completion breaks the grading."""
 
+import gc
 import io
 import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlkit.verify.code import complete, last_code_block, run_cases, run_tests
+from rlkit.verify.code import complete, in_parallel, last_code_block, run_cases, run_tests
 from rlkit.verify.inside import channel
 from rlkit.verify.sandbox import Limits
 
@@ -107,6 +110,26 @@ class TestWithPrograms:
         )
         assert run_tests("def f(x): return 1 / x", [test]).reward(share=False) == 1.0
         assert run_tests("def f(x): return x", [test]).reward(share=False) == 0.0
+
+    def test_programs_are_graded_side_by_side_while_garbage_is_collected(self) -> None:
+        """Until CPython 3.13 two threads that parse are a SystemError where a collection switches them."""
+        job = partial(run_tests, "def f(x): return x", ["assert f(1) == 1"], ["1\n" * 2000])
+        collected: list[str] = []
+
+        def let_others_run(phase: str, _: dict) -> None:
+            collected.append(phase)
+            time.sleep(1e-4)
+
+        threshold = gc.get_threshold()
+        gc.callbacks.append(let_others_run)
+        gc.set_threshold(100)
+        try:
+            outcomes = in_parallel([job] * 12)
+        finally:
+            gc.set_threshold(*threshold)
+            gc.callbacks.remove(let_others_run)
+        assert len(collected) > 100
+        assert [outcome.reward(share=False) for outcome in outcomes] == [1.0] * 12
 
     def test_an_exhausted_iterator_does_not_pass_a_loop(self) -> None:
         test = "assert all(map(lambda x: f(x) == x * x, range(5)))"

@@ -58,6 +58,27 @@ ROWS: dict[str, tuple[str, dict[str, Any], str]] = {
         "test_info": [{"function_name": "add"}]},
         "def add(a, b): return a + b\nclass Box:\n    def __init__(self, x): self.x = [x]\n"
         "    def put(self, x): self.x.append(x)\n    def items(self): return self.x"),
+    "kodcode with imports inside, a class and an error of its own": ("kodcode", {
+        "test": "import pytest, solution\n\ndef test_f():\n    from solution import f, OwnError\n"
+                "    assert f(2) == 4\n    with pytest.raises((OSError, OwnError), match='big'):\n"
+                "        f(9)\n\n"
+                "class TestG:\n    def test_g(self):\n        assert solution.g(1) == 2\n",
+        "test_info": []},
+        "class OwnError(Exception): pass\ndef g(x): return x + 1\n"
+        "def f(x):\n    if x > 8: raise OwnError('too big')\n    return x * x"),
+    "kodcode with all imported": ("kodcode", {
+        "test": "from solution import *\ndef test_f():\n    assert f(2) == 4\n",
+        "test_info": json.dumps([{"function_name": "f"}])}, "def f(x): return x * x"),
+    "code_contests in lists": ("code_contests", {
+        "public_tests": [{"input": "2", "output": "4"}], "private_tests": []}, SQUARE),
+    "annotations and imports that LeetCode gives": ("stdin_stdout", {
+        "inputs": [[[1, 2, 2]]], "outputs": [2], "func_name": "count"},
+        "from __future__ import annotations\nclass Solution:\n    def count(self, xs: List[int]) -> int:\n"
+        "        return len(Counter(xs))"),
+    "exit()": ("stdin_stdout", {"inputs": ["2"], "outputs": ["4"]}, f"{SQUARE}\nexit()"),
+    "files on standard output": ("stdin_stdout", {"inputs": ["2"], "outputs": ["4\n5\n6"]},
+                                 "import sys\nsys.__stdout__.write('4\\n')\nsys.__stdout__.flush()\n"
+                                 "out = open(1, 'w')\nout.write('5\\n6')"),
     "codeforces": ("codeforces", {
         "official_tests": [{"input": "2", "output": "4"}], "time_limit": 2.0, "memory_limit": 256.0}, SQUARE),
     "codeforces with a checker": ("codeforces", {
@@ -161,6 +182,9 @@ class Dangerous:
         ({"public_test_cases": "[]", "private_test_cases": packed([1])}, "pickle of list"),
         ({"public_test_cases": "[]", "private_test_cases": "!"}, "neither JSON nor a packed text"),
         ({"test": "def test_a(): pass", "test_info": []}, "import from solution"),
+        ({"test": "from solution import *\ndef test_a(): f()", "test_info": "[1]"}, "test_info must be a"),
+        ({"test": "from solution import f\ndef test_a(path): f()", "test_info": []}, r"fixtures \(path\)"),
+        ({"public_tests": {"input": "2", "output": []}, "private_tests": []}, "public_tests.input must be"),
         ({"question": "?"}, "no known format has the columns"),
     ],
 )  # fmt: skip

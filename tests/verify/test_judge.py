@@ -18,8 +18,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from judge_server import error, grades, judge_server
 
-from rlkit.verify.judge import MAX_CHARS, Judge, Question, parse_grade
+from rlkit.verify.judge import MAX_CHARS, Judge, Question
 from rlkit.verify.judge_cache import JudgeCache
+from rlkit.verify.scales import parse_grade
 
 QUESTION = Question("Say hello.", "Hello!", "Is it polite?")
 
@@ -211,13 +212,13 @@ def test_many_processes_write_one_cache(tmp_path):
     code = (
         "import sys; from pathlib import Path; from rlkit.verify.judge_cache import JudgeCache\n"
         f"cache = JudgeCache(Path({str(path)!r}))\n"
-        "for i in range(30): cache.put(f'{sys.argv[1]}-{i}', 0.5)\n"
+        "for i in range(30): cache.put(f'{sys.argv[1]}-{i}', (0.5,))\n"
     )
     command = [sys.executable, "-W", "error", "-c", code]
     processes = [subprocess.Popen([*command, str(number)]) for number in range(3)]
     assert [process.wait(60) for process in processes] == [0] * 3
     cache = JudgeCache(path)
-    assert all(cache.get(f"{number}-{i}") == 0.5 for number in range(3) for i in range(30))
+    assert all(cache.get(f"{number}-{i}") == (0.5,) for number in range(3) for i in range(30))
     cache.close()
 
 

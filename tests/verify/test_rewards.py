@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from rlkit.verify import check_golds, check_reward, guard, load_reward
+from rlkit.verify.load import load_class
 
 ROWS = [{"prompt": f"{i}+1=", "answer": str(i + 1)} for i in range(6)]
 MESSAGE_ROWS = [{**row, "prompt": [{"role": "user", "content": row["prompt"]}]} for row in ROWS]
@@ -242,3 +243,12 @@ def test_check_golds_names_the_columns_if_the_gold_column_is_missing():
         ValueError, match=r"gold column 'solution' is not in the data.*\['answer', 'prompt'\]"
     ):
         check_golds(exact, ROWS, gold_column="solution")
+
+
+def test_a_class_by_name(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("class Phone: ...\nphone = Phone()\n")
+    assert load_class(f"{path}:Phone").__name__ == "Phone"
+    for name in ("phone", "Tablet"):
+        with pytest.raises(ValueError, match=rf"has no class '{name}'; it has \['Phone'\]"):
+            load_class(f"{path}:{name}")

@@ -33,7 +33,7 @@ class Senses(Protocol):
 
         Args:
             layer: of the states, as a share of the policy's layers above 0; 1 is the last one's, normed.
-            reference_N: texts to take the likelihood of after the prompts, which are then read too.
+            reference_N: texts to take the likelihood of after the prompts; None for that of the prompts.
         """
         ...
 

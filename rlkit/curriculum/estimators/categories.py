@@ -1,4 +1,4 @@
-"""Categories in wanted proportions, drawn from the stream: what estimators over a `category` column share.
+"""Categories in wanted proportions, drawn from the stream: what estimators over a column of names share.
 
 A prompt of category c is admitted with probability (q(c) / f(c)) / max over categories of (q / f), where q is
 the distribution wanted and f the pool's own: rejection sampling, so that candidates follow q and, within a
@@ -23,10 +23,11 @@ class Categories(Neutral):
     """
 
     name: str
+    column: ClassVar = "category"
     initial: ClassVar[dict[str, float]]
 
     def bind(self, pool: PromptPool, senses: Senses) -> None:
-        self.names, self.code_N = categories(pool, self.name)
+        self.names, self.code_N = categories(pool, self.name, self.column)
         self.share_C = np.bincount(self.code_N, minlength=len(self.names)) / len(pool)
         self.kept = {key: np.full(len(self.names), value) for key, value in self.initial.items()}
 

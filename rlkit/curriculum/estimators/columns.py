@@ -21,17 +21,17 @@ def difficulties(pool: PromptPool, preset: str, most: float) -> np.ndarray:
     return most * (1 - rates(pool, preset))
 
 
-def categories(pool: PromptPool, preset: str) -> tuple[list[str], np.ndarray]:
-    """The names in the `category` column, sorted, and each prompt's position among them, (N,) int32.
+def categories(pool: PromptPool, preset: str, column: str = "category") -> tuple[list[str], np.ndarray]:
+    """The names in a column, sorted, and each prompt's position among them, (N,) int32.
 
     Raises:
         ValueError: it is missing or has holes.
     """
-    values = _column(pool, preset, "category", "any name of a prompt's kind").tolist()
+    values = _column(pool, preset, column, "any name of a prompt's kind").tolist()
     distinct = set(values)
     if None in distinct:
         raise ValueError(
-            f"`category` is missing in {values.count(None)} of {len(values)} rows; drop those rows, or name "
+            f"`{column}` is missing in {values.count(None)} of {len(values)} rows; drop those rows, or name "
             "it"
         )
     names = sorted({str(value) for value in distinct})

@@ -73,6 +73,8 @@ class Fused:
 
     def observe(self, groups: Groups, prediction: Prediction) -> None:
         self._step = self.pool.step
+        if not self.value_model.knows(groups.index_P):
+            self._prior = self.value_model.predict(groups.index_P)
         prior = self._prior.take(self.value_model.positions(groups.index_P))
         self.value_model.observe(groups, prior)
         self._lengths.observe(groups)

@@ -40,8 +40,8 @@ class PerplexityBand(Neutral):
         """Raises ValueError where the host has no policy to read prompts with."""
         if "perplexity" not in senses.shows:
             raise ValueError(
-                "curriculum='perplexity_band' reads each prompt with the policy, and this host has none (an "
-                "asynchronous trainer); use CurriculumGRPOTrainer, or another preset"
+                "curriculum='perplexity_band' reads each prompt with the policy, and this host has none; "
+                "use CurriculumGRPOTrainer, or another preset"
             )
         self._senses = senses
 

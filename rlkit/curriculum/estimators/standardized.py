@@ -28,9 +28,14 @@ class Standardized:
         self._spread_K: np.ndarray | None = None
 
     @property
-    def width(self) -> int:
+    def num_numbers(self) -> int:
+        """Numbers of the feature itself, K."""
         assert self._center_K is not None
-        return min(len(self._center_K), WIDEST)
+        return len(self._center_K)
+
+    @property
+    def width(self) -> int:
+        return min(self.num_numbers, WIDEST)
 
     def fit(self, number_NK: np.ndarray) -> None:
         if number_NK.shape[1] == 0:

@@ -112,10 +112,16 @@ class ValueModel:
         mean = np.clip((groups.mean_P[scored] - self.signal_min) / self.signal_range, 0, 1)
         variance = groups.variance_P[scored] / self.signal_range**2
         self._track_error(prediction, mean, variance, count, scored)
+        if not self.knows(groups.index_P):
+            self._index_N, self._seen = groups.index_P, self._head.look(groups.index_P)
         features = self._head.take(self._seen, self.positions(groups.index_P[scored]))
         # One completion has no variance of its own; weight count - 1 leaves it out of the dispersion's loss.
         unbiased = variance * count / np.maximum(count - 1, 1)
         self._head.learn(features, mean, unbiased, count)
+
+    def knows(self, index_P: np.ndarray) -> bool:
+        """Whether these are among the prompts last predicted; in an asynchronous run others were since."""
+        return bool(np.isin(index_P, self._index_N).all())
 
     def positions(self, index_P: np.ndarray) -> np.ndarray:
         """Where these prompts stand among those last predicted."""

@@ -20,6 +20,10 @@ Place = Literal["prefix", "prompt"]
 SOLVED = 0.5
 """A prompt is solved when a completion earns more than this share of the signal's range (ours)."""
 
+MARGIN = 3.0
+"""What help must gain to be preferred to other prompts (ours). It is the least certain of predictions, and
+those that are too high are chosen: at 1 it cost `rlkit` and `pcl` a quarter of their gain on a hard pool."""
+
 
 class Hints:
     """A rule, and what it works with.
@@ -55,13 +59,20 @@ class Hints:
         self._before_N = self._solved_N[0].copy()  # unaided, before this step
 
     def offer(
-        self, index_N: np.ndarray, unaided: Prediction, rng: np.random.Generator
+        self, index_N: np.ndarray, unaided: Prediction, rng: np.random.Generator, chosen: bool = False
     ) -> tuple[np.ndarray, Prediction]:
-        """A share for each candidate, (N,), and what the selector is to see of them with that help."""
+        """A share for each candidate, (N,), and what the selector is to see of them with that help.
+
+        Of an unaided prompt that is what the estimator says. `chosen` says that there are more candidates
+        than places: then a rule with a price helps only where the variance grows `MARGIN` times.
+        """
         logit_N, _ = self.effect.unaided(index_N, unaided)
         share_N = self.rule.choose(index_N, self.solutions.shares(index_N), logit_N, rng)
-        helped = self.effect.prediction(index_N, share_N, unaided)
-        return share_N, self._priced(helped, share_N)
+        helped = self._priced(self.effect.prediction(index_N, share_N, unaided), share_N)
+        if chosen and self.rule.price > 0:
+            plain = self.effect.prediction(index_N, np.zeros(len(index_N)), unaided)
+            share_N = np.where(helped.variance_N >= MARGIN * plain.variance_N, share_N, 0.0)
+        return share_N, _where(share_N > 0, helped, unaided)
 
     def settle(
         self, index_P: np.ndarray, share_P: np.ndarray, unaided: Prediction

@@ -11,7 +11,7 @@ from rlkit.curriculum.estimators.retire import Retire
 from rlkit.curriculum.estimators.skip import Skip
 from rlkit.curriculum.filters import zero_variance
 from rlkit.curriculum.presets.preset import ONE_ROUND, REFILL, Preset, admitting, of_rounds, picked, scale_of
-from rlkit.curriculum.selectors import nearest, thompson
+from rlkit.curriculum.selectors import nearest, thompson, thompson_likelihood
 
 HISTORY: dict[str, Preset] = {
     "greso": Preset(
@@ -57,6 +57,27 @@ HISTORY: dict[str, Preset] = {
             config,
             Posterior(scale=scale_of(config), **picked(config, "prior", "decay")),
             partial(thompson, scale=scale_of(config), **picked(config, "target")),
+        ),
+    ),
+    "maxrl": Preset(
+        rule="as mopps, by the size of Maximum Likelihood RL's advantages, 2 ((1 - (1 - p)^n) - p)",
+        paper="after MaxRL (arXiv 2602.02710), with MoPPS' posterior",
+        ranged=True,
+        # The posterior's numbers are mopps'; likelihood_samples stands for num_generations, ours.
+        numbers={
+            **ONE_ROUND,
+            "candidates": 16,
+            "likelihood_samples": 8,
+            "prior": 1.0,
+            "decay": 1.0,
+            "explore_share": 0.1,
+        },
+        parts=lambda config, truth: of_rounds(
+            config,
+            Posterior(scale=scale_of(config), **picked(config, "prior", "decay")),
+            partial(
+                thompson_likelihood, scale=scale_of(config), **picked(config, samples="likelihood_samples")
+            ),
         ),
     ),
     "adarft": Preset(

@@ -1,9 +1,10 @@
-"""Presets that choose by success rates measured before the run: the data's `pass_rate` column."""
+"""Presets that choose by what was measured before the run: success rates (`pass_rate`), tiers (`tier`)."""
 
 from functools import partial
 
 from rlkit.curriculum.estimators.offline import Offline, ranked, solvable, unsaturated
 from rlkit.curriculum.estimators.retire import Retire
+from rlkit.curriculum.estimators.tiers import Tiers
 from rlkit.curriculum.presets.preset import ONE_ROUND, Preset, admitting, of_rounds, picked, scale_of
 
 STATIC: dict[str, Preset] = {
@@ -58,5 +59,13 @@ STATIC: dict[str, Preset] = {
             config,
             Retire(scale=scale_of(config), **picked(config, "mastered", "decay", "floor", "revision_pass")),
         ),
+    ),
+    "rmt": Preset(
+        rule="draw the `tier` (easy, medium, hard) by weights that move from easy to hard",
+        paper="Reinforcement Mid-Training (Tian et al., arXiv 2509.24375)",
+        ranged=False,
+        # Ours: a number of steps that is no one's run; set it to max_steps.
+        numbers={**ONE_ROUND, "mixture_steps": 1000},
+        parts=lambda config, truth: admitting(config, Tiers(**picked(config, num_steps="mixture_steps"))),
     ),
 }

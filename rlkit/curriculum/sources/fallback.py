@@ -50,16 +50,20 @@ class Fallback:
         """Takes in groups that the predictions did not choose, with what was said of them before."""
         if self.steps == 0:
             return
-        for position in np.flatnonzero(groups.count_P > 0):
-            both = np.array([groups.mean_P[position], prediction.mean_N[position]])
-            if self._levels_2 is None:
-                self._levels_2 = both
-            m, v = both - self._levels_2
-            count = groups.count_P[position]
-            flips = groups.variance_P[position] * count / max(count - 1, 1)
-            row = (m - v) ** 2, m**2, flips, flips / count
-            self._recent_K4 = np.concatenate([self._recent_K4, [row]])[-WINDOW:]
-            self._levels_2 = MEMORY * self._levels_2 + (1 - MEMORY) * both
+        scored = groups.count_P > 0
+        count_P, mean_P = groups.count_P[scored], groups.mean_P[scored]
+        flips_P = groups.variance_P[scored] * count_P / np.maximum(count_P - 1, 1)
+        both_P2 = np.stack([mean_P, prediction.mean_N[scored]], axis=1)
+        if not len(both_P2):
+            return
+        levels_2 = both_P2[0] if self._levels_2 is None else self._levels_2
+        rows = []
+        for both_2, flips, count in zip(both_P2, flips_P, count_P, strict=True):
+            m, v = both_2 - levels_2
+            rows.append(((m - v) ** 2, m**2, flips, flips / count))
+            levels_2 = MEMORY * levels_2 + (1 - MEMORY) * both_2
+        self._levels_2 = levels_2
+        self._recent_K4 = np.concatenate([self._recent_K4, np.reshape(rows, (-1, 4))])[-WINDOW:]
 
     @property
     def skill(self) -> float | None:

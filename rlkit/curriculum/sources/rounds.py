@@ -60,7 +60,6 @@ class Rounds(Source):
         self.exploration = exploration or Exploration()
         self.fallback = Fallback(fallback_steps if self.exploration.share > 0 else 0)
         self.equal_groups = allocation is None
-        self._unchosen = np.empty(0, dtype=np.int64)  # prompts of the last proposal that no prediction chose
         self._keep_rate = 1.0 / oversample
         self._stream = CandidateStream(admission)
 
@@ -118,7 +117,7 @@ class Rounds(Source):
         Returns what becomes of each: "kept", or a drop reason.
         """
         reason_P = self.judge(groups)
-        unchosen = np.flatnonzero(np.isin(groups.index_P, self._unchosen))
+        unchosen = np.flatnonzero(proposal.unchosen_P)
         self.fallback.observe(proposal.prediction.take(unchosen), groups.take(unchosen))
         whole = np.flatnonzero(reason_P != WAITING)
         self.learn(groups.take(whole), proposal.prediction.take(whole))
@@ -148,7 +147,7 @@ class Rounds(Source):
         prediction = self.owner.estimator.predict(candidate_N)
         hints, share_N, offered = self.owner.hints, np.zeros(len(candidate_N)), prediction
         if hints is not None:
-            share_N, offered = hints.offer(candidate_N, prediction, self.owner.rng)
+            share_N, offered = hints.offer(candidate_N, prediction, self.owner.rng, self.candidates > 1)
         selector = in_order if self.fallback.active else self.selector
         by_rule = offered.take(np.arange(skipped, len(candidate_N)))
         ruled = skipped + selector(by_rule, num - skipped, self.owner.rng)
@@ -156,9 +155,9 @@ class Rounds(Source):
         index_P, share_P, prediction = candidate_N[chosen], share_N[chosen], prediction.take(chosen)
         if hints is not None:
             share_P, prediction = hints.settle(index_P, share_P, prediction)
-        self._unchosen = index_P if self.fallback.active else explored
+        unchosen_P = np.full(len(chosen), self.fallback.active) | (chosen < skipped)
         count_P, seconds = self._counts(prediction), time.perf_counter() - start
-        return Proposal(index_P, count_P, prediction, len(candidate_N), seconds, share_P)
+        return Proposal(index_P, count_P, prediction, len(candidate_N), seconds, share_P, unchosen_P)
 
     def draw(self, num: int, wanted: int, exclude: np.ndarray) -> np.ndarray:
         """`wanted` candidates for `num` places of a round."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from rlkit.curriculum.estimators.tiers import TIERS
 from rlkit.prompts.files import read_rows
 
 LOOKS_NOISE_SD = 0.5
@@ -25,6 +26,8 @@ PASS_RATE_EDGE = 1 / 256
 """A file's rates of 0 and 1 count as this far from them: half of one of 128 completions (ours)."""
 CATEGORY_BOUNDS = np.array([-0.7, 0.0, 0.7])
 """Between the categories by looks, in standard deviations of the difficulties: four of about a quarter."""
+TIER_BOUNDS = np.array([-0.43, 0.43])
+"""Between the tiers by looks: three of about a third."""
 TEXT_COLUMNS = ("prompt", "question", "problem")
 
 CATEGORY_WORDS, LEVEL_WORDS, COMMON_WORDS = 4, 6, 6
@@ -59,7 +62,7 @@ class SimulatedPrompts:
 class SimulatedRows:
     """Rows by position and columns by name, as a `datasets.Dataset` has them; no row is held in memory."""
 
-    column_names = ("prompt", "pass_rate", "category", "solution")
+    column_names = ("prompt", "pass_rate", "category", "tier", "solution")
 
     def __init__(self, prompts: SimulatedPrompts):
         self._prompts, self._names = prompts, np.array(prompts.categories, dtype=object)
@@ -84,6 +87,8 @@ class SimulatedRows:
             return self._prompts.texts(index_N)
         if name == "pass_rate":
             return self._prompts.pass_rate_N[index_N]
+        if name == "tier":
+            return np.array(TIERS, dtype=object)[np.searchsorted(TIER_BOUNDS, self._prompts.looks_N[index_N])]
         if name == "solution":
             return [SOLUTION] * len(index_N)
         return self._names[self._prompts.category_N[index_N]]

@@ -15,6 +15,7 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from rlkit.hosts.trl.hint_checks import check_hints
+from rlkit.hosts.trl.reward_kinds import check_model_rewards
 from rlkit.hosts.trl.rollouts import given_row
 from rlkit.prompts.pool import PromptPool
 from rlkit.prompts.rows import column_names
@@ -55,6 +56,7 @@ def check_early(
             f"eval_strategy ({strategy.value}) wants held-out data, and there is no eval_dataset; give one, "
             "or set eval_strategy to no"
         )
+    check_model_rewards(trainer, functions, bool(given.get("environment_factory")))
     check_hints(trainer, functions, pool, args, given)
     trainer.objectives.check_data(functions, args)
     of_trl = all(getattr(type(trainer), name) in _known(name, trainer) for name in OWN_COLUMNS)

@@ -57,11 +57,11 @@ def read_states(trainer: Any, prompt_ids: list[list[int]], layer: float) -> torc
 def read_likelihoods(
     trainer: Any, prompt_ids: list[list[int]], reference_ids: list[list[int]], layer: float | None
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Log-likelihoods of references after prompts, and of the prompts; the states too where a layer is named.
+    """Log-likelihoods of references after prompts; the prompts' states too where a layer is named.
 
     Returns:
-        (N, 4) float32: the reference's sum, mean and first token, NaN where it is empty, and the mean of the
-        prompt's tokens after its first. (N, 2, H), as of `read_states`, or None.
+        (N, 3) float32: the reference's sum, mean of its tokens and first token, NaN where it is empty.
+        (N, 2, H), as of `read_states`, or None.
     """
     likelihoods, states = [], []
     size = 4 * trainer.args.per_device_train_batch_size
@@ -69,29 +69,28 @@ def read_likelihoods(
     for number, (tokens, mask) in enumerate(_chunks(trainer, both)):
         rows = slice(number * size, number * size + size)
         length_N = torch.tensor([len(ids) for ids in reference_ids[rows]], device=tokens.device)
-        width = tokens.shape[1]
-        from_end_T = width - torch.arange(width, device=tokens.device)
-        of_reference_NT = from_end_T <= length_N[:, None]
         with _reading(trainer, layer) as taken:
             logps_NT = trainer._get_per_token_logps_and_entropies(
-                trainer.model, tokens, mask, width - 1, batch_size=len(tokens)
+                trainer.model, tokens, mask, max(int(length_N.max()), 1), batch_size=len(tokens)
             )[0].float()
-        of_prompt_NT = (mask[:, :-1] * mask[:, 1:]).bool() & ~of_reference_NT[:, 1:]
-        likelihoods.append(_summed(logps_NT, of_reference_NT[:, 1:], of_prompt_NT))
+        likelihoods.append(_summed(logps_NT, length_N))
         if taken:
-            states.append(_pooled(taken[0], mask * ~of_reference_NT, width - length_N))
+            of_prompt_NT = mask * (_from_end(tokens) > length_N[:, None])
+            states.append(_pooled(taken[0], of_prompt_NT, tokens.shape[1] - length_N))
     return torch.cat(likelihoods), torch.cat(states) if states else None
 
 
-def _summed(
-    logps_NT: torch.Tensor, of_reference_NT: torch.Tensor, of_prompt_NT: torch.Tensor
-) -> torch.Tensor:
-    logps_NT = logps_NT.masked_fill(~(of_reference_NT | of_prompt_NT), 0.0)
-    num_N = of_reference_NT.sum(dim=1)
-    sum_N = (logps_NT * of_reference_NT).sum(dim=1).masked_fill(num_N == 0, torch.nan)
-    first_N = logps_NT.gather(1, (logps_NT.shape[1] - num_N.clamp(min=1))[:, None])[:, 0]
-    prompt_N = (logps_NT * of_prompt_NT).sum(dim=1) / of_prompt_NT.sum(dim=1).clamp(min=1)
-    return torch.stack([sum_N, sum_N / num_N, first_N.masked_fill(num_N == 0, torch.nan), prompt_N], dim=1)
+def _from_end(of_NT: torch.Tensor) -> torch.Tensor:
+    """(T,) 1 for the last column, 2 for the one before."""
+    return of_NT.shape[1] - torch.arange(of_NT.shape[1], device=of_NT.device)
+
+
+def _summed(logps_NT: torch.Tensor, length_N: torch.Tensor) -> torch.Tensor:
+    from_end_T, is_empty_N = _from_end(logps_NT), length_N == 0
+    logps_NT = logps_NT.masked_fill(from_end_T > length_N[:, None], 0.0)
+    sum_N = logps_NT.sum(dim=1).masked_fill(is_empty_N, torch.nan)
+    first_N = (logps_NT * (from_end_T == length_N[:, None])).sum(dim=1).masked_fill(is_empty_N, torch.nan)
+    return torch.stack([sum_N, sum_N / length_N, first_N], dim=1)
 
 
 def _pooled(state_NTH: torch.Tensor, mask_NT: torch.Tensor, end_N: torch.Tensor | int) -> torch.Tensor:

@@ -30,12 +30,13 @@ logger = logging.getLogger(__name__)
 
 NUM_TRIED = 32
 """Rows, the first of the data, of which one must have something to reveal."""
-REJECTED, ANSWER, MERGED, LONG = "rejected", "answer", "merged", "long"
+REJECTED, ANSWER, MERGED, LONG, EMPTY = "rejected", "answer", "merged", "long", "empty"
 REMEDIES = {
     REJECTED: "the reward rejects the solutions themselves; name the column of right ones by hint_column, in "
     "the form that the reward asks for",
     ANSWER: "every beginning of them holds the answer, by the reward; give solutions that end in it",
     MERGED: "the tokenizer joins the end of every beginning with what follows; choose hint_place=prompt",
+    EMPTY: "they are empty or no text; name the column of the written solutions by hint_column",
     "": "they cannot be cut: one sentence or line each; give solutions of several steps",
 }
 
@@ -98,7 +99,8 @@ def _try_first_rows(pool: PromptPool, hints: Hints, examiners: list[Any]) -> Non
     if any(len(shares) > 1 for shares in tried.examined(first)):
         return
     reasons = {name: count for name, count in tried.refused.items() if name in REMEDIES}
-    reason = max(reasons, key=lambda name: reasons[name], default="")
+    none = EMPTY if not any(tried.of(row) for row in pool.take(first)) else ""
+    reason = max(reasons, key=lambda name: reasons[name], default=none)
     raise ValueError(
         f"hints have nothing to reveal of the first {len(first)} rows' solutions (column {tried.column!r}): "
         f"{REMEDIES[reason]}"

@@ -1,13 +1,15 @@
 """What objectives need of the trainer: scores of token sequences, demonstrations as tokens, values of all
 processes."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch.nn.parallel import DistributedDataParallel
 from trl.data_utils import common_prefix_length
 from trl.trainer.utils import pad
 
-from rlkit.hosts.trl.prompts import token_ids
+from rlkit.hosts.trl.prompts import context_length, token_ids
 from rlkit.objectives.objective import Example, Scored
 
 
@@ -53,12 +55,44 @@ class TRLLearner:
         )
 
     @property
+    def parts_of_step(self) -> int:
+        return self.trainer.args.gradient_accumulation_steps
+
+    def unwrapped(self, model: Any) -> Any:
+        return model.module if isinstance(model, DistributedDataParallel) else model
+
+    def gradient(self, model: Any, loss: torch.Tensor) -> list[torch.Tensor]:
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        found = torch.autograd.grad(loss, trained, retain_graph=True, allow_unused=True)
+        return [
+            torch.zeros_like(parameter) if part is None else part
+            for parameter, part in zip(trained, found, strict=True)
+        ]
+
+    def averaged(self, gradient: list[torch.Tensor]) -> list[torch.Tensor]:
+        return [self.trainer.accelerator.reduce(part, reduction="mean") for part in gradient]
+
+    @property
     def rows_at_once(self) -> int:
         return self.trainer.args.per_device_train_batch_size
 
     def encode(self, rows: list[dict[str, Any]], completions: list[Any]) -> list[Example]:
-        trainer, tokenizer = self.trainer, self.trainer._tokenizer
+        most = self.trainer.max_completion_length
         examples = []
+        for prompt_ids, ids in self._tokens(rows, completions):
+            start = common_prefix_length(prompt_ids, ids)
+            examples.append(Example(ids[:start], ids[start : start + most]))
+        return examples
+
+    def fits(self, rows: list[dict[str, Any]], completions: list[Any]) -> list[bool]:
+        context = context_length(self.trainer)
+        return [context is None or len(ids) <= context for _, ids in self._tokens(rows, completions)]
+
+    def _tokens(
+        self, rows: list[dict[str, Any]], completions: list[Any]
+    ) -> Iterator[tuple[list[int], list[int]]]:
+        """Each row's prompt, and prompt and completion together."""
+        trainer, tokenizer = self.trainer, self.trainer._tokenizer
         for row, prompt_ids, completion in zip(rows, token_ids(trainer, rows), completions, strict=True):
             if isinstance(completion, str):
                 end = "" if completion.endswith(tokenizer.eos_token) else tokenizer.eos_token
@@ -72,11 +106,7 @@ class TRLLearner:
                     return_dict=True,
                     **trainer.chat_template_kwargs,
                 )["input_ids"]
-            start = common_prefix_length(prompt_ids, ids)
-            examples.append(
-                Example(list(ids[:start]), list(ids[start : start + trainer.max_completion_length]))
-            )
-        return examples
+            yield prompt_ids, list(ids)
 
     def gathered(self, local_N: torch.Tensor) -> torch.Tensor:
         accelerator = self.trainer.accelerator

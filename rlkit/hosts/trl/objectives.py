@@ -1,6 +1,7 @@
 """The objectives in the trainer: at a generation, at each micro-batch, in checkpoints."""
 
 import inspect
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,7 +13,7 @@ from transformers import TrainerCallback
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from rlkit.hosts.trl.doubled import check_head, doubled_logits, expected_discriminator
+from rlkit.hosts.trl.doubled import doubled_logits, expected_discriminator
 from rlkit.hosts.trl.given_back import answering
 from rlkit.hosts.trl.learner import TRLLearner
 from rlkit.hosts.trl.own_step import OwnSteps
@@ -52,12 +53,14 @@ class Objectives(TrainerCallback):
         ]
         graded = partial(_graded, plain, trainer.curriculum.safety.reward_timeout, args, trainer.has_prompts)
         for objective in self.all:
+            if objective.needs_gradients:
+                _check_gradients(objective.name, args)
             objective.check(trainer.pool, graded)
 
-    def check_model(self) -> None:
-        """Raises ValueError where an objective does not go with the model, which has loaded."""
-        if any(objective.needs_linear_head for objective in self.all):
-            check_head(self.trainer)
+    def check_tokens(self) -> None:
+        """Raises ValueError where the data do not go with model and tokenizer, which have loaded."""
+        for objective in self.all:
+            objective.check_tokens(self.trainer.pool)
 
     def collected(self, batch: Batch) -> None:
         """Shows them a generation."""
@@ -125,13 +128,14 @@ class Objectives(TrainerCallback):
         with answering(self.trainer, _get_per_token_logps_and_entropies=weighted):
             yield
 
-    def terms(self, model: Any) -> torch.Tensor | float:
+    def terms(self, model: Any, loss: torch.Tensor) -> torch.Tensor | float:
         """What they add to the loss of the micro-batch under way."""
         trainer, total = self.trainer, 0.0
         parts = trainer.args.steps_per_generation
         turn = trainer._step % (parts * trainer.num_iterations)
+        whole = loss * trainer.current_gradient_accumulation_steps
         for objective in self.all:
-            term = objective.loss(Update(model, turn % parts, turn // parts))
+            term = objective.loss(Update(model, whole, turn % parts, turn // parts))
             if term is not None:
                 mean = trainer.accelerator.gather(term.detach()).mean()
                 trainer._metrics["train"][f"objectives/{objective.name}/loss"].append(float(mean))
@@ -168,6 +172,22 @@ class Objectives(TrainerCallback):
         self.check_state(state)
         for objective in self.all:
             objective.load_state_dict(state[objective.name])
+
+
+def _check_gradients(name: str, args: GRPOConfig) -> None:
+    """Raises ValueError where gradients cannot be taken beside the update's."""
+    parallel = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
+    if args.fsdp or args.deepspeed or any(os.environ.get(key, "").lower() == "true" for key in parallel):
+        raise ValueError(
+            f"objectives names {name!r}, which compares whole gradients, and FSDP and DeepSpeed shard them; "
+            "use plain data parallelism (with LoRA where memory is short), or relift"
+        )
+    given: Any = args.gradient_checkpointing_kwargs or {}
+    if args.gradient_checkpointing and given.get("use_reentrant"):
+        raise ValueError(
+            f"objectives names {name!r}, which takes gradients by themselves, and checkpoints with "
+            "use_reentrant true have none; set gradient_checkpointing_kwargs to {use_reentrant: false}"
+        )
 
 
 def _graded(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ class Retry:
 
     A process may only do so by itself where no other waits for it inside the call (`alone`): in a run of one
     process, and where each has an engine of its own (transformers without sharding, vLLM in the same process
-    without tensor parallelism). A vLLM server's client retries by itself: TRL's makes five attempts.
+    without tensor parallelism). Where others do wait, the call of vLLM within (`guard_engine`) is made again.
     """
 
     def __init__(self, trainer: Any):
@@ -29,12 +30,33 @@ class Retry:
         sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
         if not trainer.use_vllm:
             return not sharded
-        one = trainer.args.vllm_tensor_parallel_size == 1
-        return trainer.args.vllm_mode == "colocate" and one and not sharded
+        return trainer.args.vllm_mode == "colocate" and self._own_engine and not sharded
+
+    @property
+    def _own_engine(self) -> bool:
+        return self.trainer.args.vllm_tensor_parallel_size == 1
+
+    def guard_engine(self) -> None:
+        """Where processes meet inside of TRL's call: has vLLM's own call in it, where none waits, made again.
+
+        Of a server that is the main process's request (after the five attempts of TRL's client), of vLLM in
+        the same process each one's generation; with tensor parallelism processes meet in that, too.
+        """
+        trainer = self.trainer
+        if self.alone or not trainer.use_vllm:
+            return
+        if trainer.args.vllm_mode == "server":
+            engine = trainer.vllm_generation.vllm_client if trainer.accelerator.is_main_process else None
+        else:
+            engine = trainer.vllm_generation.llm if self._own_engine else None
+        if engine is not None:
+            engine.generate = partial(self.once_more, engine.generate)
 
     def __call__(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if not self.alone:
-            return call(*args, **kwargs)
+        return self.once_more(call, *args, **kwargs) if self.alone else call(*args, **kwargs)
+
+    def once_more(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """The call, and again if it raises."""
         state = _random_state()
         try:
             return call(*args, **kwargs)

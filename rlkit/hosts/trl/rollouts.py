@@ -17,18 +17,13 @@ from accelerate.utils import broadcast_object_list, gather_object
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from rlkit.curriculum.estimators import Reading
 from rlkit.hosts.trl.given_back import IMAGES, Held, prepared_prompts
-from rlkit.hosts.trl.hidden_states import last_hidden_states, read_likelihoods, read_states
 from rlkit.hosts.trl.hints import Revealed
 from rlkit.hosts.trl.judgements import Judgements
 from rlkit.hosts.trl.kept import Completion, KeptCompletions
-from rlkit.hosts.trl.prompts import context_length, token_ids
+from rlkit.hosts.trl.senses import PolicySenses
 from rlkit.types import ABSENT, Batch, Groups, Proposal
 from rlkit.verify.copies import own, own_data
-
-MAX_REFERENCE = 256
-"""Tokens of a reference whose likelihood is read: a limit on what one prompt can cost."""
 
 
 def given_row(row: dict[str, Any], args: GRPOConfig, has_prompts: bool = True) -> dict[str, Any]:
@@ -49,12 +44,11 @@ class TRLHost:
     total.
     """
 
-    shows: tuple[str, ...] = ("states", "likelihood", "perplexity")
-
     def __init__(self, trainer: Any):
         self.trainer = trainer
         self.signal: int | None = None
         self.judgements = Judgements(trainer)
+        self.senses = PolicySenses(trainer, self.judgements)
         self.kept = KeptCompletions(trainer)
         self.round_sizes: list[int] = []
         """Completions of each round of the optimizer step."""
@@ -265,49 +259,3 @@ class TRLHost:
             completions[row].rewards = rewards[row].tolist()
         new = {index: [completions[row] for row in group] for index, group in fresh.items()}
         self.kept.replace(groups.index_P.tolist(), new)
-
-    def features(self, index_N: np.ndarray) -> np.ndarray:
-        """Last hidden state at the end of each prompt, (N, D) float32; each process computes its share."""
-        trainer = self.trainer
-        prompt_ids = token_ids(trainer, trainer.pool.take(self._share(index_N)))
-        return self._gathered(last_hidden_states(trainer, prompt_ids), len(index_N))
-
-    def read(self, index_N: np.ndarray, layer: float | None, reference_N: list[str] | None) -> Reading:
-        """By one forward a prompt; a reference is cut where it would leave the context."""
-        trainer, num = self.trainer, len(index_N)
-        share = self._share(np.arange(num))
-        prompt_ids = token_ids(trainer, trainer.pool.take(index_N[share]))
-        if layer is not None and reference_N is None:
-            return Reading(self._gathered(read_states(trainer, prompt_ids, layer), num), None, None)
-        references = [""] * num if reference_N is None else reference_N
-        reference_ids = [self._reference_ids(references[row]) for row in share.tolist()]
-        limit = context_length(trainer)
-        if limit is not None:
-            pairs = zip(prompt_ids, reference_ids, strict=True)
-            reference_ids = [reference[: max(limit - len(prompt), 0)] for prompt, reference in pairs]
-        likelihoods, states = read_likelihoods(trainer, prompt_ids, reference_ids, layer)
-        likelihood_N4 = self._gathered(likelihoods, num)
-        state_N2H = None if states is None else self._gathered(states, num)
-        of_reference = None if reference_N is None else likelihood_N4[:, :3]
-        return Reading(state_N2H, of_reference, likelihood_N4[:, 3])
-
-    def _reference_ids(self, text: str) -> list[int]:
-        ids = self.trainer._tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
-        return ids[:MAX_REFERENCE]
-
-    def _share(self, index_N: np.ndarray) -> np.ndarray:
-        """This process's of equal shares, filled up from the start: each takes part in every forward."""
-        width = math.ceil(len(index_N) / self.world)
-        return np.resize(index_N, width * self.world)[self.rank * width : (self.rank + 1) * width]
-
-    def _gathered(self, values: torch.Tensor, num: int) -> np.ndarray:
-        return self.accelerator.gather(values).cpu().numpy()[:num]
-
-    def truth(self, index_N: np.ndarray) -> None:
-        return None
-
-    def judge(self, index_N: np.ndarray, context_N: list[str], max_tokens: int) -> list[str]:
-        return self.judgements.judge(index_N, context_N, max_tokens)
-
-    def teach(self, index_P: np.ndarray, advantage_P: np.ndarray, weight: float) -> None:
-        self.judgements.teach(index_P, weight * advantage_P)

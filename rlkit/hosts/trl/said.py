@@ -1,6 +1,5 @@
 """What the policy said in a step, for `ledger/completions/`: prompt, gold, completion and rewards as text."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 from accelerate.utils import gather_object
 
 from rlkit.record.completions import everything, extremes
-from rlkit.record.pool_table import writable
+from rlkit.record.messages import as_text, is_messages, stored
 from rlkit.settings.columns import has_column, value_of
 from rlkit.types import Batch
 
@@ -57,16 +56,17 @@ def _rows(trainer: Any, batch: Batch, position: int) -> list[tuple[int, int]]:
     return list(zip(places.tolist(), trainer.host.fresh_rows(batch.groups, position), strict=True))
 
 
-def _texts(trainer: Any, rows: list[int]) -> dict[int, dict[str, str | None]]:
+def _texts(trainer: Any, rows: list[int]) -> dict[int, dict[str, str | bool | None]]:
     """Prompt, gold and completion of these rows, of which each process made some."""
     column = trainer.curriculum.keeping.value_gold_column
     mine = [
         (
             row,
             {
-                "prompt": as_text(made.row.get("prompt")),
+                "prompt": stored(made.row.get("prompt")),
                 "gold": gold_of(made.row, column),
-                "completion": as_text(made.generated[3]),
+                "completion": stored(made.generated[3]),
+                "chat": is_messages(made.generated[3]),
             },
         )
         for row, made in trainer.host.made_here(rows).items()
@@ -79,21 +79,3 @@ def gold_of(row: Mapping[str, Any], column: str | None) -> str | None:
     found = next((name for name in (column, *GOLD_COLUMNS) if name and has_column(row, name)), None)
     value = None if found is None else value_of(row, found)
     return None if value is None else as_text(value)
-
-
-def as_text(value: Any) -> str:
-    """A text as it is; messages one below the other with their roles; anything else as JSON.
-
-    [{"role": "user", "content": "2+2?"}] -> "[user] 2+2?"
-    """
-    if isinstance(value, list) and value and all(isinstance(item, dict) and "role" in item for item in value):
-        return "\n".join(_message(item) for item in value)
-    return writable(value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False))
-
-
-def _message(message: Mapping[str, Any]) -> str:
-    content, calls = message.get("content"), message.get("tool_calls")
-    blocks = content if isinstance(content, list) else [{"text": content}]
-    texts = [block.get("text") or f"({block.get('type', 'empty')})" for block in blocks]
-    texts = [text for text in texts if not (calls and text == "(empty)")]
-    return " ".join([f"[{message['role']}]", *map(writable, texts), *([as_text(calls)] if calls else [])])

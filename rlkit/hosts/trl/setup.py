@@ -62,7 +62,8 @@ def as_curriculum(
         config = replace(config, curriculum_seed=args.seed if args.data_seed is None else args.data_seed)
     functions = [function for function in reward_funcs if isinstance(function, str) or callable(function)]
     rewards = [*reward_names(functions), *own_rewards(environment_factory)]
-    return build_curriculum(with_range(config, rewards, args.reward_weights)), config.allow_changed_data
+    weights = getattr(args, "reward_weights", None)  # which the asynchronous trainer does not have
+    return build_curriculum(with_range(config, rewards, weights)), config.allow_changed_data
 
 
 def in_order(args: GRPOConfig) -> bool:

@@ -17,31 +17,17 @@ from transformers import TrainerCallback
 from transformers.trainer_utils import TrainOutput
 
 from rlkit.hosts.trl.knobs import Apply, Knobs
+from rlkit.hosts.trl.live_desk import Desk
 from rlkit.hosts.trl.trainer_engine import unchanged_random_state
 from rlkit.live.branches import leave
 from rlkit.live.command import Command
-from rlkit.live.files import (
-    FINAL,
-    Events,
-    Requests,
-    all_events,
-    events_path,
-    hold_life,
-    read_lines,
-    write_status,
-)
-from rlkit.live.files import command_of_event as asked
+from rlkit.live.files import events_path, read_lines
 from rlkit.record.manifest import defect
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
 """Between two looks at the folder while the run is paused."""
-FLUSH_SHARE, FLUSH_SECONDS = 0.02, 10.0
-"""The page reads the ledger from the disk: there it goes when this share of the run's time, and at least so
-many seconds, have passed since it last did."""
-MOST_NAMED = 500
-"""Categories that the page offers; any can be written."""
 CHANGES = ("set", "put_aside", "bring_back")
 """Commands that the next steps depend on."""
 
@@ -64,7 +50,7 @@ class Steering(TrainerCallback):
         self.trainer = trainer
         self.folder = Path(str(trainer.args.output_dir))
         self.live: bool = trainer.curriculum.safety.live
-        self.writes: bool = self.live and trainer.accelerator.is_main_process
+        self.desk = Desk(trainer, self.folder, self.live and trainer.accelerator.is_main_process)
         self.knobs = Knobs(trainer)
         self._paused_by: Command | None = None
         self._queue: list[Command] = []
@@ -77,7 +63,7 @@ class Steering(TrainerCallback):
             "checkpoint": self._checkpoint,
             "evaluate": self._evaluate,
             "load": self._load,
-            "note": lambda command: self._tell(command, "done", new=command.value),
+            "note": lambda command: self.desk.tell(command, "done", new=command.value),
             **dict.fromkeys(CHANGES, self._change),
         }
 
@@ -106,32 +92,14 @@ class Steering(TrainerCallback):
         self._again = self._agreed(
             [line for line in later if line["state"] == "done" and line["name"] in CHANGES]
         )
-        if not self.writes:
-            return
-        (self.folder / "live").mkdir(parents=True, exist_ok=True)
-        self._life = hold_life(self.folder)
-        self._events, self._requests = Events(self.folder), Requests(self.folder)
-        lines = all_events(self.folder)
-        commands = {line["uuid"]: asked(line) for line in lines}
-        commands |= {command.uuid: command for command in self._requests.new()}
-        ended = {line["uuid"] for line in lines if line["state"] in FINAL}
-        for command in commands.values():
-            if command.uuid not in ended:
-                self._tell(command, "failed", reason="the run ended before it was done; ask again")
         self._queue, self._paused_by = [], None
-        values = self.trainer.pool.column("category")
-        self._categories = [] if values is None else sorted({str(value) for value in values})[:MOST_NAMED]
-        self._flushed = self._started = time.monotonic()
+        self.desk.open()
 
     def _end(self) -> None:
-        if not self.writes:
-            return
-        for command in [*self._queue, *self._requests.new()]:
-            self._tell(command, "failed", reason="the run is over")
         if self._paused_by is not None:
-            self._tell(self._paused_by, "done")
+            self.desk.tell(self._paused_by, "done")
         self._say("over")
-        self._life.release()
+        self.desk.close(self._queue)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._say("running")
@@ -146,9 +114,9 @@ class Steering(TrainerCallback):
             self._repeat(self._again.pop(0))
         if not self.live:
             return
-        self._flush_now_and_then()
+        self.desk.flush_now_and_then()
         while True:
-            self._queue += self._agreed(self._requests.new() if self.writes else [])
+            self._queue += self._agreed(self.desk.asked())
             while self._queue:
                 self._take(self._queue.pop(0))
             if self._paused_by is None or trainer.preemption.is_asked():
@@ -168,10 +136,10 @@ class Steering(TrainerCallback):
         except (GoBackError, StopError):
             raise
         except ValueError as reason:
-            self._tell(command, "failed", reason=str(reason))
+            self.desk.tell(command, "failed", reason=str(reason))
         except Exception as error:
             logger.warning("the command %s failed: %r", command.name, error)
-            self._tell(command, "failed", reason=f"{type(error).__name__}: {error}")
+            self.desk.tell(command, "failed", reason=f"{type(error).__name__}: {error}")
         self._say("running" if self._paused_by is None else "paused")
 
     def _repeat(self, line: dict[str, Any]) -> None:
@@ -181,39 +149,15 @@ class Steering(TrainerCallback):
         except ValueError as reason:
             logger.warning("%s %s of the run before is left out: %s", line["name"], line["value"], reason)
 
-    def _tell(self, command: Command, state: str, step: int | None = None, **more: Any) -> None:
-        """Writes what became of a command."""
-        if self.writes:
-            next_step = self.trainer.state.global_step + 1
-            self._events.write(command, state, next_step if step is None else step, **more)
-
     def _say(self, word: str) -> None:
-        """Writes what the run is, and can be set to."""
-        if not self.writes:
-            return
-        state = self.trainer.state
-        status = {
-            "state": word,
-            "step": state.global_step,
-            "max_steps": state.max_steps,
-            "can_evaluate": bool(self._evaluations()),
-            "categories": self._categories,
-            **self.knobs.status(),
-        }
-        write_status(self.folder, status)
-
-    def _flush_now_and_then(self) -> None:
-        now = time.monotonic()
-        if self.writes and now - self._flushed > max(FLUSH_SECONDS, FLUSH_SHARE * (now - self._started)):
-            self.trainer.record.flush()
-            self._flushed = time.monotonic()
+        self.desk.say(word, can_evaluate=bool(self._evaluations()), **self.knobs.status())
 
     # -----------------------------------------------------------------------------------------------------
     # The commands
 
     def _change(self, command: Command) -> None:
         old, apply = self._prepare(command.name, command.value)
-        self._tell(command, "done", old=old, new=command.value)
+        self.desk.tell(command, "done", old=old, new=command.value)
         apply()
 
     def _prepare(self, name: str, value: Any) -> tuple[dict[str, Any], Apply]:
@@ -223,18 +167,18 @@ class Steering(TrainerCallback):
         if self._paused_by is not None:
             raise ValueError("the run is paused already")
         self._paused_by = command
-        self._tell(command, "running")
+        self.desk.tell(command, "running")
 
     def _go_on(self, command: Command) -> None:
         if self._paused_by is None:
             raise ValueError("the run is not paused")
         paused_by, self._paused_by = self._paused_by, None
-        self._tell(paused_by, "done")
-        self._tell(command, "done")
+        self.desk.tell(paused_by, "done")
+        self.desk.tell(command, "done")
 
     def _checkpoint(self, command: Command) -> None:
-        self._tell(command, "running")
-        self._tell(command, "done", new=self._saved().name)
+        self.desk.tell(command, "running")
+        self.desk.tell(command, "done", new=self._saved().name)
 
     def _saved(self) -> Path:
         """A checkpoint of what was trained so far."""
@@ -246,9 +190,9 @@ class Steering(TrainerCallback):
         return self.folder / f"checkpoint-{step}"
 
     def _stop(self, command: Command) -> None:
-        self._tell(command, "running")
+        self.desk.tell(command, "running")
         new = self._saved().name if self.trainer.state.global_step else None
-        self._tell(command, "done", new=new)
+        self.desk.tell(command, "done", new=new)
         raise StopError
 
     def _stopped(self) -> TrainOutput:
@@ -270,12 +214,12 @@ class Steering(TrainerCallback):
         trainer, evaluations = self.trainer, self._evaluations()
         if not evaluations:
             raise ValueError("the run has nothing to evaluate on (eval_dataset, or benchmarks)")
-        self._tell(command, "running")
+        self.desk.tell(command, "running")
         with unchanged_random_state(trainer.accelerator.device):
             for evaluate in evaluations:
                 evaluate()
                 trainer.model.train()
-        self._tell(command, "done")
+        self.desk.tell(command, "done")
 
     def _load(self, command: Command) -> None:
         trainer, checkpoint = self.trainer, self.folder / f"checkpoint-{command.value}"
@@ -287,7 +231,7 @@ class Steering(TrainerCallback):
         wrong = self._agreed(defect(checkpoint) if trainer.accelerator.is_main_process else None)
         if wrong is not None:
             raise ValueError(f"load ({command.value}): {checkpoint.name} cannot be loaded: {wrong}")
-        self._tell(command, "running")
+        self.desk.tell(command, "running")
         raise GoBackError(command, checkpoint)
 
     def _go_back(self, back: GoBackError) -> None:
@@ -300,8 +244,8 @@ class Steering(TrainerCallback):
         trainer._last_loaded_step = -1  # vLLM's engine has the weights of the branch that was left
         step = back.command.value + 1
         if paused_by is not None:
-            self._tell(paused_by, "done", step=step)
-        self._tell(back.command, "done", step=step, new=back.checkpoint.name)
+            self.desk.tell(paused_by, "done", step=step)
+        self.desk.tell(back.command, "done", step=step, new=back.checkpoint.name)
 
     # -----------------------------------------------------------------------------------------------------
     # The checkpoint

@@ -5,6 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from transformers import TrainerCallback
 
 from rlkit.collect import NoLedger
@@ -32,6 +33,9 @@ class StepRecord(TrainerCallback):
     between steps and are not counted, in `seconds/total` neither.
     """
 
+    columns: tuple[pa.Field, ...] = ()
+    """Of the ledger, beside those of every host."""
+
     def __init__(self, output_dir: Path, is_main_process: bool):
         self.output_dir, self.is_main_process = output_dir, is_main_process
         self.totals: dict[str, float] = defaultdict(float)
@@ -56,7 +60,7 @@ class StepRecord(TrainerCallback):
     def open(self, pool: PromptPool, generation: int, keeping: KeepingConfig) -> None:
         """Opens the files; what a resumed run wrote after its checkpoint is dropped."""
         if self.is_main_process:
-            self.ledger = Ledger(self.output_dir / "ledger", pool.key_N, generation)
+            self.ledger = Ledger(self.output_dir / "ledger", pool.key_N, generation, self.columns)
             self.completions = CompletionLog(self.output_dir, keeping.completions_mb * 1e6, generation)
             write_pool(self.output_dir, pool, with_prompts=keeping.keep_completions != "none")
             self._log = StepLog(self.output_dir / "metrics.jsonl", int(self.totals["step"]))

@@ -13,21 +13,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from transformers.trainer_utils import TrainOutput
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
-from trl.trainer.utils import nanstd
 
 from rlkit.collect import collect
 from rlkit.curriculum.curriculum import Curriculum
-from rlkit.hosts.trl import card, console, said
+from rlkit.hosts.trl import card, console, said, uneven
+from rlkit.hosts.trl.balance import LengthBalance
 from rlkit.hosts.trl.budget_stop import BudgetStop
 from rlkit.hosts.trl.early import check_early, given_arguments
 from rlkit.hosts.trl.finished import Finished, RunFinishedError
-from rlkit.hosts.trl.given_back import Held, given_back
+from rlkit.hosts.trl.given_back import given_back
+from rlkit.hosts.trl.lora_base import keep_base
 from rlkit.hosts.trl.objectives import Objectives
 from rlkit.hosts.trl.preemption import Preemption
 from rlkit.hosts.trl.prompts import PromptCheck
@@ -58,9 +58,6 @@ from rlkit.settings.config import CurriculumConfig
 from rlkit.types import Batch
 
 logger = logging.getLogger(__name__)
-
-MEAN_OVER_ROWS = ("grpo", "sapo", "dr_grpo", "luspo")
-"""Loss types that divide by the number of rows, padding included; the others divide by trained tokens."""
 
 
 class CurriculumGRPOTrainer(GRPOTrainer):
@@ -114,8 +111,9 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         self._group_size: int = args.num_generations  # type: ignore[assignment]
         self._num_groups = args.generation_batch_size // self._group_size  # type: ignore[operator]
         self.objectives = Objectives(self, build_objectives(objectives, self.curriculum.objectives))
+        self.balance = LengthBalance(self, getattr(objectives, "balance_lengths", True))
         self.host = TRLHost(self)
-        self.curriculum.bind(self.pool, self.host, self._num_groups, self._group_size)
+        self.curriculum.bind(self.pool, self.host.senses, self._num_groups, self._group_size)
         check_early(self, functions, self.pool, args, given)
         if args.resume_from_checkpoint:
             self._check_resume(args)
@@ -126,10 +124,13 @@ class CurriculumGRPOTrainer(GRPOTrainer):
 
         guard_environments(self, num_given, *guarding)
         self.host.signal = signal_column(self.curriculum.signal, self.reward_func_names)
-        self.objectives.check_model()
+        self.objectives.check_tokens()
         if self.has_prompts:
             self.pool.usable.examine = PromptCheck(self)
         self.retry = Retry(self)
+        self.retry.guard_engine()
+        if self.use_vllm:
+            keep_base(self)
         if self.rollout_func is not None and self.accelerator.num_processes == 1:
             self.rollout_func = partial(self.retry, self.rollout_func)
         self.record = StepRecord(Path(str(self.args.output_dir)), self.accelerator.is_main_process)
@@ -181,6 +182,9 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         self.watch.check()
         return output
 
+    def _prepare_inputs(self, generation_batch: Any) -> dict[str, Any]:
+        return self.balance(super()._prepare_inputs, generation_batch)
+
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         if not self.model.training:  # type: ignore[union-attr]
             return super()._generate_and_score_completions(inputs)
@@ -199,42 +203,11 @@ class CurriculumGRPOTrainer(GRPOTrainer):
             if (batch.groups.age_PG[batch.chosen_B] > 0).any():
                 self.host.kept.with_their_policy(output, held.completions)
         if (held.size_B != self._group_size).any():
-            output["advantages"] = self._advantages(held)
-        return self.objectives.weigh(self._without_padding(output, batch, held))
+            output["advantages"] = uneven.advantages(self, held)
+        return self.objectives.weigh(uneven.without_padding(self, output, batch, held))
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         return self.retry(super()._generate_single_turn, *args, **kwargs)
-
-    def _advantages(self, held: Held) -> torch.Tensor:
-        """This process's advantages where groups differ in size: TRL's formula over each group's own rows."""
-        rewards = (held.rewards * self.reward_weights.to(held.rewards.device)).nansum(dim=1)
-        rewards[torch.isnan(held.rewards).all(dim=1)] = torch.nan
-        groups = rewards.split(held.size_B.tolist())
-        advantages = torch.cat([group - group.nanmean() for group in groups])
-        if self.scale_rewards != "none":
-            spread = {"group": groups, "batch": [rewards]}[self.scale_rewards]
-            std = torch.cat([nanstd(part).expand_as(part) for part in spread])
-            advantages = advantages / (std + 1e-4)
-        advantages = torch.nan_to_num(advantages, nan=0.0)
-        return advantages.chunk(self.accelerator.num_processes)[self.accelerator.process_index]
-
-    def _without_padding(self, output: dict[str, Any], batch: Batch, held: Held) -> dict[str, Any]:
-        """Masks the groups that only keep the shape (fill policy "shrink"), so that they do not train.
-
-        Their rewards are missing already (`held_rows`), so that they have no advantage and no part in a std.
-        """
-        if batch.weight_B.all():
-            return output
-        rows = len(output["advantages"])
-        weights = torch.from_numpy(np.repeat(batch.weight_B, held.size_B).astype(np.float32))
-        local = weights[self.accelerator.process_index * rows :][:rows].to(output["advantages"])
-        output["completion_mask"] = output["completion_mask"] * local[:, None].to(output["completion_mask"])
-        if self.loss_type in MEAN_OVER_ROWS:
-            output["row_scale"] = (len(weights) / weights.sum().clamp(min=1)).to(output["advantages"])
-            output["advantages"] = output["advantages"] * output["row_scale"]
-        mask = output["completion_mask"] * output.get("tool_mask", 1)
-        output["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()  # type: ignore[union-attr]
-        return output
 
     def _compute_loss(self, model: nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
         """As TRL's, with the objectives.
@@ -248,7 +221,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
                 loss = super()._compute_loss(model, inputs)
         finally:
             self.beta = beta
-        return loss + self.objectives.terms(model) if model.training and self.objectives.all else loss
+        return loss + self.objectives.terms(model, loss) if model.training and self.objectives.all else loss
 
     def _count_grading_error(self, name: str, num_rows: int, error: Exception) -> None:
         self._grading_errors += num_rows

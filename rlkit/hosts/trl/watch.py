@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from transformers import TrainerCallback
 
+from rlkit.hosts.trl.reward_kinds import reward_watch
 from rlkit.hosts.trl.step_record import PREFIX
 from rlkit.prompts.pool import PromptPool
 from rlkit.record.account import weighted_mean
@@ -15,7 +16,7 @@ from rlkit.types import Batch
 
 CLIPPED = "completions/clipped_ratio"
 FROM_TRL = ("entropy", CLIPPED)
-"""TRL's metrics that the guards look at, beside ours."""
+"""TRL's metrics that the guards look at, beside ours and the rewards'."""
 
 
 class NothingGradedError(RuntimeError):
@@ -33,8 +34,10 @@ class Watch(TrainerCallback):
         self.trainer = trainer
         self.limit: int = trainer.curriculum.safety.max_ungraded_steps
         in_use = {trainer.curriculum.name, *(["beta"] if trainer.beta else [])}
-        guards = Guards(_category_counts(trainer.pool), in_use)
+        rewards = reward_watch(trainer)
+        guards = Guards(_category_counts(trainer.pool), in_use, rewards)
         self.guards = guards if trainer.curriculum.safety.guards else None
+        self._from_trl = (*FROM_TRL, *([] if rewards is None else rewards.columns))
         self._num_ungraded = 0
         self._episodes = Episodes()
         self._graded: bool | None = None
@@ -60,7 +63,7 @@ class Watch(TrainerCallback):
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         logged = self.trainer._metrics["train"]
-        self._num_seen = {name: len(logged.get(name, ())) for name in FROM_TRL}
+        self._num_seen = {name: len(logged.get(name, ())) for name in self._from_trl}
         self.trainer.host.round_sizes.clear()
         self._graded = None
 

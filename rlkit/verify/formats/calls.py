@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from rlkit.verify.formats.leetcode_prelude import IMPORTS
 from rlkit.verify.formats.task import (
     PROGRAM_SECONDS_FOR_FUNCTIONS,
     FunctionTask,
@@ -39,7 +40,8 @@ def calls_task(row: Row, name: Any, calls: list[tuple[list[Any], list[Any]]]) ->
     """A task of calls: arguments, and the results that are accepted.
 
     Tuples count as lists, and numbers within the row's `float_tolerance` as equal. The function may be a
-    method of a class Solution.
+    method of a class Solution. As the data sets' own judges do, the program is given LeetCode's imports, but
+    never the function asked for.
     """
     if not isinstance(name, str) or not name.isidentifier():
         raise UnusableRowError(f"the function's name must be an identifier, not {name!r:.40}")
@@ -49,4 +51,5 @@ def calls_task(row: Row, name: Any, calls: list[tuple[list[Any], list[Any]]]) ->
         tests.append(f"assert __right__({name}(*__loads__({json.dumps(given)!r})), {results!r})")
     tolerance = f"__tolerance__ = {row.get('float_tolerance')!r}"
     limits = row_limits(row, PROGRAM_SECONDS_FOR_FUNCTIONS)
-    return FunctionTask(tests, [_SETUP, tolerance], limits=limits)
+    given = f"{IMPORTS}globals().pop({name!r}, None)\n"
+    return FunctionTask(tests, [_SETUP, tolerance], code_prompt=given, limits=limits)

@@ -18,6 +18,7 @@ from rlkit.verify.formats.task import (
     UnusableRowError,
     row_limits,
 )
+from rlkit.verify.syntax import parse_code
 
 COLUMNS = ("test", "entry_point")
 
@@ -46,7 +47,7 @@ def _is_of_a_class(entry_point: str) -> bool:
 
 def _parsed(code: Any) -> list[ast.stmt]:
     try:
-        return ast.parse(code).body if isinstance(code, str) else []
+        return parse_code(code).body if isinstance(code, str) else []
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
 

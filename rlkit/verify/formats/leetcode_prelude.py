@@ -1,7 +1,7 @@
 """What LeetCode gives a program, as LeetCodeDataset's prompts do: for rows that come without theirs."""
 
 HELPERS = {"ListNode", "TreeNode", "list_node", "tree_node", "is_same_list", "is_same_tree", "inf"}
-PRELUDE = """
+IMPORTS = """
 import collections
 import datetime
 import functools
@@ -24,7 +24,8 @@ from string import *
 from operator import *
 from math import *
 from builtins import abs, pow
-
+"""
+PRELUDE = f"""{IMPORTS}
 inf = float("inf")
 
 

@@ -33,7 +33,7 @@ def test_rows_are_the_same_by_position_by_column_and_through_the_pool():
     everything = pool.take(np.arange(50))
     assert [rows[number] for number in range(50)] == list(rows) == everything
     assert pool.take(np.array([7, 3])) == [rows[7], rows[3]] == [everything[7], everything[3]]
-    assert pool.column_names == ["prompt", "pass_rate", "category", "solution"]
+    assert pool.column_names == ["prompt", "pass_rate", "category", "tier", "solution"]
     np.testing.assert_array_equal(rates(pool, "rif"), [row["pass_rate"] for row in everything])
     names, code_N = categories(pool, "sec")
     assert [names[code] for code in code_N] == [row["category"] for row in everything]

@@ -274,12 +274,13 @@ def private_names() -> set[str]:
 
 
 def named_elsewhere() -> list[str]:
-    """Private names of GRPOTrainer used outside the host: an attribute of anything but `self`."""
+    """Private names of GRPOTrainer used outside the host: an attribute of anything but `self`. TRL's
+    asynchronous trainer shares some; its host lists what it uses in places.py."""
     private = private_names()
     return [
         f"{path.relative_to(RLKIT)}:{node.lineno}: {node.attr}"
         for path in sorted(RLKIT.rglob("*.py"))
-        if HOST not in path.parents
+        if HOST not in path.parents and HOST.with_name("async_trl") not in path.parents
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and node.attr in private and _name(node.value) != "self"
     ]

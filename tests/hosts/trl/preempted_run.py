@@ -39,6 +39,10 @@ def main(folder: str, steps: str) -> None:
     trainer.train(resume_from_checkpoint="auto")
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Or else, in one run of some ten on a busy machine, a thread that outlives the interpreter aborts it.
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from tiny_trl import (
     make_data,
     make_messages,
     make_model,
+    make_tiered,
     make_tokenizer,
     make_trainer,
     metrics,
@@ -73,11 +74,11 @@ def test_lora_trains_the_adapter_alone(tmp_path, preset):
     peft_config = LoraConfig(target_modules=["q_proj", "v_proj"], init_lora_weights=False)
     trainer = make_trainer(tmp_path, preset, max_steps=2, extra={"peft_config": peft_config})
     before = weights(trainer)
-    features = trainer.host.features(np.arange(4))
+    features = trainer.host.senses.features(np.arange(4))
     trainer.train()
     moved = {name for name, tensor in weights(trainer).items() if not torch.equal(tensor, before[name])}
     assert moved and all("lora_" in name for name in moved)
-    assert not np.allclose(trainer.host.features(np.arange(4)), features), "features see the adapter"
+    assert not np.allclose(trainer.host.senses.features(np.arange(4)), features), "features see the adapter"
 
 
 @SLOW
@@ -153,6 +154,7 @@ def test_callbacks_and_evaluation(tmp_path, preset):
         eval_strategy="steps",
         eval_steps=1,
         per_device_eval_batch_size=8,
+        data=make_tiered() if preset == "rmt" else None,
         extra={"callbacks": [Listening()], "eval_dataset": make_data(4)},
     )
     trainer.train()

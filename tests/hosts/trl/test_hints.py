@@ -225,6 +225,9 @@ REFUSED = {
         {"data": make_data()},
         "hints need a column solution or demonstration, and it is not in the data",
     ),
+    "other column": ({"config": hinted(hint_column="worked")}, r"hint_column \('worked'\) is not in"),
+    "empty": ({"data": with_solutions(make_data(), "")}, "they are empty or no text"),
+    "environment": ({"extra": {"environment_factory": object}}, "hints do not go with environment_factory"),
     "rejected": ({"rewards": rejecting}, "the reward rejects the solutions themselves"),
     "one line": (
         {"data": with_solutions(make_data(), "112 8")},
@@ -249,9 +252,10 @@ REFUSED = {
 def test_what_cannot_work_is_one_line_before_a_model_loads(tmp_path, case):
     """The model does not exist: what is raised comes before it is looked for."""
     given, message = REFUSED[case]
-    given = {"data": with_solutions(make_data()), "rewards": even_end, **given}
+    given = {"config": hinted(), "data": with_solutions(make_data()), "rewards": even_end, **given}
+    config = given.pop("config")
     with pytest.raises(ValueError, match=message) as error:
-        make_trainer(tmp_path, hinted(), model="no/such-model", **given)
+        make_trainer(tmp_path, config, model="no/such-model", **given)
     assert "\n" not in str(error.value)
 
 

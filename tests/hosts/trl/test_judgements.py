@@ -36,14 +36,14 @@ class Listening(CurriculumGRPOTrainer):
     def __init__(self, *args, **kwargs):
         self.judged, self.gradients, self.lessons = [], [], []
         super().__init__(*args, **kwargs)
-        judge = self.host.judge
+        judge = self.host.senses.judge
 
         def heard(index_N, context_N, max_tokens):
             answers = judge(index_N, context_N, max_tokens)
             self.judged.append(dict(zip(index_N.tolist(), zip(context_N, answers, strict=True), strict=True)))
             return answers
 
-        self.host.judge = heard
+        self.host.senses.judge = heard
 
     def _compute_loss(self, model, inputs):
         loss = super()._compute_loss(model, inputs)

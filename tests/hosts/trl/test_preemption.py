@@ -52,7 +52,8 @@ def assert_stopped_and_goes_on(folder, process, steps, processes, signaled_after
     assert resumed.returncode == 0, output[-3000:]
     assert f"rlkit: going on from {folder}/checkpoint-{step}" in output
     straight = start(folder.with_name("straight"), steps, processes)
-    assert straight.wait(timeout=400) == 0
+    output = straight.communicate(timeout=400)[0]
+    assert straight.returncode == 0, output[-3000:]
     assert [row["step"] for row in metrics(folder)] == list(range(1, steps + 1))
     assert ledger_rows(folder) == ledger_rows(folder.with_name("straight"))
 

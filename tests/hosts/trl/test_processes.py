@@ -22,6 +22,12 @@ def objectives(names, **numbers):
 
 SAVING = {"max_steps": 4, "save_strategy": "steps", "save_steps": 1}
 MID_CYCLE = {**SAVING, "steps_per_generation": 2}
+STEERED = {
+    "amft_every": 1,
+    "amft_warmup": 0,
+    "amft_rate": 0.1,
+    "amft_validation": [{"prompt": f"{i}+", "demonstration": "9+"} for i in range(12)],
+}
 JUDGING = {"curriculum": "metis", "judgement_weight": 1.0, "judgement_length": 4}
 # So that judgements are the same on any number of processes.
 GREEDY = {"generation_kwargs": {"do_sample": False}}
@@ -74,13 +80,31 @@ JOBS = {
     ),
     # Three pairs on two processes: one of them gets a row of weight 0.
     "relift": ({"curriculum": "uniform"}, 4, 16, {**SAVING, **objectives("relift", relift_pairs=3)}),
+    # Both processes' rows together are those of one.
+    "amft": ({"curriculum": "uniform"}, 4, 16, {**SAVING, **objectives("amft", amft_rows=4, **STEERED)}),
+    "rmt": ({"curriculum": "uniform"}, 4, 16, {**SAVING, **objectives("rmt", rmt_rows=4)}),
+    "balance": ({"curriculum": "uniform"}, 4, 16, {**STEPS, "gradient_accumulation_steps": 2}),
     # The filter keeps an odd number, and an odd number of groups of three cannot be shared equally.
     "odd-refill": ({"curriculum": "odf", "band_low": 0.3, "band_high": 0.6}, 3, 18, STEPS),
 }
 OUTSIDE = {"outside": ({"curriculum": "mopps", "signal_max": 0.5}, 4, 16, STEPS)}
 """A signal outside of its declared range."""
 CYCLES = ("cycle", "metis-cycle")
-RESUMED = ("hints", "relift", "dapo", "greso", "pcl", "rlkit", "dots", "ssb", "speed", "metis", *CYCLES)
+RESUMED = (
+    "hints",
+    "relift",
+    "amft",
+    "rmt",
+    "dapo",
+    "greso",
+    "pcl",
+    "rlkit",
+    "dots",
+    "ssb",
+    "speed",
+    "metis",
+    *CYCLES,
+)
 
 
 def launch(num_processes, folder, names, resume=None):

@@ -48,49 +48,50 @@ def by_hand(trainer, index, gold, layer):
 
 @pytest.mark.parametrize(("share", "layer"), [(0.1, 1), (0.5, 2), (0.75, 3), (1.0, 4)])
 def test_states_are_those_of_the_layer(trainer, share, layer):
-    alone = trainer.host.read(INDEX, share, None)
+    alone = trainer.host.senses.read(INDEX, share, None)
     assert alone.state_N2H.shape == (8, 2, 16) and alone.likelihood_N3 is None
     for index in range(8):
         expected = by_hand(trainer, index, "", layer)[0]
         np.testing.assert_allclose(alone.state_N2H[index], expected, atol=1e-5)
-    both = trainer.host.read(INDEX, share, GOLDS)
+    both = trainer.host.senses.read(INDEX, share, GOLDS)
     np.testing.assert_allclose(both.state_N2H, alone.state_N2H, atol=1e-5)
     assert trainer.model.training
 
 
 def test_likelihoods_by_hand(trainer):
-    reading = trainer.host.read(INDEX, None, GOLDS)
-    assert reading.state_N2H is None
+    reading, perplexity = (
+        trainer.host.senses.read(INDEX, None, GOLDS),
+        trainer.host.senses.read(INDEX, None, None),
+    )
+    assert reading.state_N2H is None and reading.prompt_N is None and perplexity.likelihood_N3 is None
     for index, gold in enumerate(GOLDS):
         _, likelihood, of_prompt = by_hand(trainer, index, gold, 1)
         np.testing.assert_allclose(reading.likelihood_N3[index], likelihood, atol=1e-4)
-        assert reading.prompt_N[index] == pytest.approx(of_prompt, abs=1e-4)
-    perplexity = trainer.host.read(INDEX, None, None)
-    assert perplexity.likelihood_N3 is None
-    np.testing.assert_allclose(perplexity.prompt_N, reading.prompt_N, atol=1e-4)
+        assert perplexity.prompt_N[index] == pytest.approx(of_prompt, abs=1e-4)
+    assert np.isnan(trainer.host.senses.read(INDEX[2:3], None, GOLDS[2:3]).likelihood_N3).all()
 
 
 def test_a_middle_layer_ends_the_forward_there(trainer):
     calls = []
     hook = trainer.model.model.layers[2].register_forward_hook(lambda *_: calls.append(1))
-    trainer.host.read(INDEX, 0.5, None)
+    trainer.host.senses.read(INDEX, 0.5, None)
     assert not calls
-    trainer.host.read(INDEX, 0.75, None)
+    trainer.host.senses.read(INDEX, 0.75, None)
     hook.remove()
     assert calls
 
 
 def test_a_reference_that_leaves_the_context_is_cut(trainer):
-    reading = trainer.host.read(INDEX[:1], None, ["1" * 500])
+    reading = trainer.host.senses.read(INDEX[:1], None, ["1" * 500])
     assert np.isfinite(reading.likelihood_N3).all()
 
 
 def test_the_adapter_is_read_too(tmp_path):
     peft_config = LoraConfig(target_modules=["q_proj", "v_proj"], init_lora_weights=False)
     trainer = make_trainer(tmp_path, "uniform", model=deep_model(), extra={"peft_config": peft_config})
-    with_adapter = trainer.host.read(INDEX, 0.5, GOLDS)
+    with_adapter = trainer.host.senses.read(INDEX, 0.5, GOLDS)
     assert with_adapter.state_N2H.shape == (8, 2, 16)
     with trainer.model.disable_adapter():
-        without = trainer.host.read(INDEX, 0.5, GOLDS)
+        without = trainer.host.senses.read(INDEX, 0.5, GOLDS)
     assert not np.allclose(with_adapter.state_N2H, without.state_N2H)
-    assert not np.allclose(with_adapter.prompt_N, without.prompt_N)
+    assert not np.allclose(with_adapter.likelihood_N3[0], without.likelihood_N3[0])

@@ -1,10 +1,14 @@
 """Guards ReLIFT in the trainer: its steps are AdamW's on the demonstrations' tokens, beside RL's moments."""
 
+import numpy as np
 import pytest
 import torch
+from peft import LoraConfig
 from test_resume import CYCLES, STEPS, StopAt, assert_same_run
 from tiny_trl import (
+    Watching,
     even_start,
+    losses,
     make_data,
     make_messages,
     make_model,
@@ -149,6 +153,66 @@ def test_a_long_demonstration_is_cut_as_a_rollout_is(tmp_path):
     rows = trainer.pool.take(torch.arange(1).numpy())
     (example,) = trainer.objectives.all[0].learner.encode(rows, ["9+9+9+"])
     assert trainer.processing_class.decode(example.completion_ids) == "9+9"
+
+
+def ends_in_plus(completions, **columns):
+    return [float(text.endswith("+")) for text in completions]
+
+
+@pytest.mark.parametrize("num_long", [3, 40])
+def test_longer_than_the_context(tmp_path, caplog, num_long):
+    """Of 64 tokens: the prompt has four, the end is one. Counted, listed, and more than half is refused."""
+    texts = ["9" * 59 + "+"] * num_long + ["9" * 58 + "+"] * (64 - num_long)
+    data = make_data().add_column("demonstration", texts)
+    if num_long > 32:
+        with pytest.raises(ValueError, match=r"40 of 64 demonstrations .* that is more than half"):
+            relift(tmp_path, ends_in_plus, data=data)
+        return
+    trainer = relift(tmp_path, ends_in_plus, data=data)
+    (said,) = [text for text in caplog.messages if "longer than the context" in text]
+    rows = trainer.pool.take(np.arange(64))
+    keys = trainer.pool.key_N.astype(str).tolist()
+    long = {key for key, row in zip(keys, rows, strict=True) if len(row["demonstration"]) == 60}
+    assert "3 of 64 demonstrations" in said and all(key in said for key in long)
+    assert trainer.objectives.all[0]._accepted == set(keys) - long
+
+
+CUT = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2, "steps_per_generation": 4}
+
+
+@pytest.mark.parametrize("loss_type", ["grpo", "dapo", "dr_grpo", "bnpo", "cispo", "sapo", "luspo", "vespo"])
+def test_with_a_mask_a_lora_and_every_loss_type(tmp_path, loss_type):
+    """Two iterations over accumulated micro-batches, a mask of the generation, and a supervised step."""
+    config = ObjectivesConfig("relift,clip_b", relift_pairs=1, clip_b_mu=0.5)
+    lora = LoraConfig(target_modules=["q_proj", "v_proj"], r=4)
+    trainer = relift(
+        tmp_path,
+        now_and_then,
+        kind=Watching,
+        extra={"objectives": config, "peft_config": lora},
+        loss_type=loss_type,
+        num_iterations=2,
+        max_steps=4,
+        **CUT,
+    )
+    before = weights(trainer)
+    trainer.train()
+    moved = {name for name, tensor in weights(trainer).items() if not torch.equal(tensor, before[name])}
+    assert moved and all("lora" in name for name in moved)
+    assert all(np.isfinite(losses(trainer))) and len(losses(trainer)) == 4
+    relifted, masked = trainer.objectives.all
+    assert relifted.metrics()["steps_total"] == 1 and relifted.metrics()["loss"] > 0
+    parts = trainer.batches
+    assert len(parts) == 8 and masked.metrics()["masked"] > 0
+    assert all(
+        torch.equal(one["token_weight"], two["token_weight"])
+        for one, two in zip(parts[:4], parts[4:], strict=True)
+    )
+    dropped = sum(float((part["token_weight"] == 0).sum()) for part in parts[:4])
+    tokens = sum(float(part["completion_mask"].sum()) for part in parts[:4])
+    assert dropped / tokens == pytest.approx(masked.metrics()["masked"])
+    moments = trainer.objectives.steps.state_dict()["relift"]
+    assert len(moments) == len(moved), "of the adapter alone"
 
 
 def test_what_cannot_work_is_told_before_the_model_loads(tmp_path):

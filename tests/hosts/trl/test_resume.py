@@ -14,6 +14,7 @@ from tiny_trl import (
     ledger_rows,
     losses,
     make_data,
+    make_tiered,
     make_trainer,
     metrics,
     share_of_ones,
@@ -95,7 +96,7 @@ def test_resume(tmp_path, preset):
 @SLOW
 @pytest.mark.parametrize("preset", sorted(rlkit.PRESETS.keys() - PRESETS.keys()))
 def test_resume_of_the_other_presets(tmp_path, preset):
-    assert_resumes_exactly(tmp_path, tiny(preset))
+    assert_resumes_exactly(tmp_path, tiny(preset), data=make_tiered() if preset == "rmt" else None)
 
 
 @pytest.mark.parametrize("preset", ["ssb", "speed"])

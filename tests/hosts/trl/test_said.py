@@ -12,7 +12,8 @@ from tiny_trl import (
 )
 
 from rlkit import CurriculumConfig
-from rlkit.hosts.trl.said import as_text, gold_of
+from rlkit.hosts.trl.said import gold_of
+from rlkit.record.messages import as_text, restored
 
 
 def keeping(keep: str, curriculum: str = "dapo", **more) -> CurriculumConfig:
@@ -53,10 +54,12 @@ def test_none_keeps_no_text(tmp_path):
     assert b"017=" not in (tmp_path / "ledger" / "pool.parquet").read_bytes()
 
 
-def test_messages_are_kept_as_text(tmp_path):
+def test_messages_are_kept_as_messages(tmp_path):
     make_trainer(tmp_path, keeping("all"), data=make_messages(), max_steps=1).train()
     row = completion_rows(tmp_path)[0]
-    assert row["prompt"] == f"[user] {row['index']:03d}" and row["completion"].startswith("[assistant]")
+    assert restored(row["prompt"], row["chat"]) == [{"role": "user", "content": f"{row['index']:03d}"}]
+    [message] = restored(row["completion"], row["chat"])
+    assert message["role"] == "assistant" and isinstance(message["content"], str)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ SHARDED = {
             "metis",
             "policy-features",
             "relift",
+            "balance",
         )
     },
     "lora-pcl": ({"curriculum": "pcl"}, 4, 16, SAVING),
@@ -50,8 +51,8 @@ ZERO = {
 }
 JOBS_OF = {
     "fsdp2": tuple(SHARDED),
-    "zero2": ("dapo", "ssb", "relift"),
-    "zero3": ("pcl", "metis", "policy-features"),
+    "zero2": ("dapo", "ssb", "relift", "balance"),
+    "zero3": ("pcl", "metis", "policy-features", "relift"),
 }
 
 

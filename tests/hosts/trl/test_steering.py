@@ -67,7 +67,7 @@ def test_a_resumed_run_goes_on_with_the_changed_numbers_exactly(tmp_path, preset
     steered(folder, changes, preset, [StopAfter(5)], **SAVING, save_total_limit=1).train()
     before = [line for line in events(folder) if line["state"] == "done"]
     resumed = steered(folder, {}, preset)
-    resumed.steering.live = resumed.steering.writes = False
+    resumed.steering.live = resumed.steering.desk.writes = False
     resumed.train(resume_from_checkpoint=str(folder / "checkpoint-4"))
     assert events(folder, "done") == before
     assert losses(resumed) == losses(straight)
@@ -205,6 +205,6 @@ def test_a_killed_run_is_dead_and_what_it_was_asked_is_told(tmp_path):
 
 def test_without_live_nothing_is_read_or_written(tmp_path):
     trainer = steered(tmp_path, {1: ["set temperature 0.5"]}, max_steps=1)
-    trainer.steering.live = trainer.steering.writes = False
+    trainer.steering.live = trainer.steering.desk.writes = False
     trainer.train()
     assert trainer.temperature == 1.0 and not (tmp_path / "events.jsonl").exists()

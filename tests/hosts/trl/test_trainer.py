@@ -67,9 +67,9 @@ def test_choice_uses_the_rewards_of_the_step_before(tmp_path):
 def test_policy_backbone_sees_the_updated_policy(tmp_path):
     """The same prompts' features change from step to step, as the weights do."""
     trainer = make_trainer(tmp_path, "pcl", max_steps=1)
-    before = trainer.host.features(np.arange(4))
+    before = trainer.host.senses.features(np.arange(4))
     trainer.train()
-    after = trainer.host.features(np.arange(4))
+    after = trainer.host.senses.features(np.arange(4))
     assert before.shape == (4, 16) and before.dtype == np.float32
     assert not np.allclose(before, after)
     assert trainer.model.training
@@ -79,8 +79,8 @@ def test_features_do_not_depend_on_the_batch(tmp_path):
     """A prompt's hidden state is its own: padding beside longer prompts does not move it."""
     data = make_data(8).map(lambda row, index: {"prompt": row["prompt"] * (1 + index % 3)}, with_indices=True)
     trainer = make_trainer(tmp_path, "pcl", data=data)
-    together = trainer.host.features(np.arange(8))
-    alone = np.concatenate([trainer.host.features(np.array([index])) for index in range(8)])
+    together = trainer.host.senses.features(np.arange(8))
+    alone = np.concatenate([trainer.host.senses.features(np.array([index])) for index in range(8)])
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 

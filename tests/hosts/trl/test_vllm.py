@@ -22,6 +22,8 @@ pytestmark = [
 ]
 
 
+SOLUTION = "11\n35\n7"
+"""The reward looks for a 7: only the whole of it earns."""
 SAVED = {"save_strategy": "steps", "save_steps": 2}
 RUNS = {
     **{name: {"curriculum": name, "numbers": NUMBERS.get(name, {}), "settings": SAVED} for name in PRESETS},
@@ -39,9 +41,26 @@ RUNS = {
         "numbers": {"judgement_length": 2, "judgement_weight": 1.0},
         "settings": {"generation_kwargs": {"min_tokens": 3}},
     },
+    "objectives": {
+        "curriculum": "uniform",
+        "reward": "starts_with_seven",  # most groups are unsolved
+        "objectives": {"objectives": "relift,clip_b", "relift_pairs": 1, "clip_b_mu": 0.5},
+        "settings": {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 2},
+    },
+    "hints": {
+        "curriculum": "uniform",
+        "numbers": {"hints": "adaback"},
+        "solution": SOLUTION,
+        "settings": SAVED,
+    },
+    "hints, trained": {
+        "curriculum": "uniform",
+        "numbers": {"hints": "adaback", "hint_loss": True},
+        "solution": SOLUTION,
+    },
     "never synchronized again": {"curriculum": "dapo", "stale": True},
 }
-RESUMED = ["dapo", "ssb", "metis", "rlkit", "lora", "tied"]
+RESUMED = ["dapo", "ssb", "metis", "rlkit", "lora", "tied", "hints"]
 RUNS |= {f"{name}, resumed": {**RUNS[name], "resumed": name} for name in RESUMED}
 RUNS |= {
     name: {"curriculum": "dapo", "reward": "even_length", "peft": peft, "benchmark": "digits.jsonl"}
@@ -59,6 +78,23 @@ def test_the_engine_follows_the_policy(runs, name):
     assert_follows(runs / name)
     trained = [row for row in ledger_rows(runs / name) if row["trained"]]
     assert {row["step"] for row in trained} == {1, 2, 3, 4}
+
+
+def test_objectives_leave_the_importance_correction_as_it_is(runs):
+    """Supervised steps reach the engine, and masked tokens keep their ratio, of 1, to the sampler."""
+    assert_follows(runs / "objectives")
+    rows = metrics(runs / "objectives")
+    assert rows[-1]["objectives/relift/steps_total"] > 0
+    assert any(row["objectives/clip_b/masked"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize("name", ["hints", "hints, trained"])
+def test_what_is_sampled_behind_a_hint_has_the_ratio_of_the_sampler(runs, name):
+    """Policy and sampler see the same prefix; a trained hint has a ratio of 1."""
+    assert_follows(runs / name)
+    helped = [row for row in ledger_rows(runs / name) if row["share"] > 0]
+    prompts = [ids for call in calls(runs / name, "generate") for ids in call["prompts"]]
+    assert helped and sum(len(ids) > 4 for ids in prompts) == NUM_GENERATIONS * len(helped)
 
 
 def test_an_engine_that_does_not_would_be_seen(runs):
@@ -89,8 +125,8 @@ def test_a_generation_for_two_steps_is_synchronized_once(runs):
 def test_a_resumed_run_is_the_undisturbed_one(runs, name):
     """Bit for bit, completions too: vLLM draws from torch's generator in this process, which is restored.
 
-    The engine holds the weights of another run when the resumed one begins. With LoRA the last bits differ:
-    at each synchronization TRL merges the adapter into its base and takes it out again, which rounds.
+    The engine holds the weights of another run when the resumed one begins. With LoRA too: what TRL's merging
+    at each synchronization rounds of the base is put back.
     """
     whole, resumed = runs / name, runs / f"{name}, resumed"
     generated = [call for call in calls(whole, "generate") if call["step"] >= 2]
@@ -99,8 +135,7 @@ def test_a_resumed_run_is_the_undisturbed_one(runs, name):
     assert_follows(resumed, first=2)
     file = "adapter_model.safetensors" if name == "lora" else "model.safetensors"
     expected, actual = (load_file(run / "checkpoint-4" / file) for run in (whole, resumed))
-    tolerance = 1e-5 if name == "lora" else 0.0
-    assert all(torch.allclose(actual[key], expected[key], rtol=0, atol=tolerance) for key in expected)
+    assert all(torch.equal(actual[key], expected[key]) for key in expected)
 
 
 def test_completions_of_a_prompt_find_it_in_the_prefix_cache(runs):

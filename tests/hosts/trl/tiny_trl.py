@@ -71,6 +71,11 @@ def make_data(num: int = 64) -> Dataset:
     )
 
 
+def make_tiered(num: int = 64) -> Dataset:
+    """The same with the tiers of the preset rmt."""
+    return make_data(num).add_column("tier", [("easy", "medium", "hard")[i % 3] for i in range(num)])
+
+
 def make_messages(num: int = 32) -> Dataset:
     """The same prompts as messages; the chat template adds the "="."""
     return Dataset.from_list(

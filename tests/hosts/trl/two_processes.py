@@ -87,13 +87,17 @@ def run(folder, name, curriculum, num_generations, batch, settings, resume):
     if name.startswith("disagree"):
         curriculum = {**curriculum, "curriculum_seed": RANK}
     settings = dict(settings)
-    extra["objectives"] = ObjectivesConfig(**settings.pop("objectives", {}))
+    numbers = settings.pop("objectives", {})
+    numbers |= {key: value // WORLD for key, value in numbers.items() if key.endswith("_rows")}
+    extra["objectives"] = ObjectivesConfig(**numbers)
     judging = curriculum["curriculum"] == "metis"
     tokenizer = make_judging_tokenizer() if judging else make_tokenizer()
     extra["rollout_func"] = scripted(num_generations, RANK)
     reward, data = failing if name == "failing" else by_place(num_generations, RANK), None
-    if name == "relift":
+    if name in ("relift", "amft"):
         reward, data = shown(num_generations), make_data().add_column("demonstration", ["9+"] * 64)
+    if name == "rmt":
+        data = make_data().add_column("reference", [f"{i % 10}{i // 10}+" for i in range(64)])
     if "hints" in curriculum:  # these go with TRL's own generation only
         data = make_data(16).add_column("solution", ["11\n35\n8"] * 16)
         reward, _ = even_end, extra.pop("rollout_func")

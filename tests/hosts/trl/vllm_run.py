@@ -33,6 +33,7 @@ from rlkit.evaluate.benchmark import Benchmark
 from rlkit.evaluate.plan import make_task
 from rlkit.hosts.trl.benchmarks import BenchmarkCallback
 from rlkit.hosts.trl.judgements import replaced
+from rlkit.objectives import ObjectivesConfig
 
 
 @dataclass
@@ -44,11 +45,13 @@ class Run:
 
     curriculum: str
     numbers: dict[str, Any] = field(default_factory=dict)
+    objectives: dict[str, Any] = field(default_factory=dict)
     reward: str = "has_seven"
     steps: int = 4
     tied: bool = False
     peft: bool = False
     prompt_length: int = 4
+    solution: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     benchmark: str | None = None
     resumed: str | None = None
@@ -85,6 +88,10 @@ def make_trainer(run: Run, folder: Path) -> CurriculumGRPOTrainer:
     rows = make_data(200).to_list()
     for row in rows:
         row["prompt"] = row["prompt"].rjust(run.prompt_length, row["prompt"][2])
+        row["demonstration"] = "7"
+        if run.solution is not None:
+            row["solution"] = run.solution
+        row["tier"] = ("easy", "medium", "hard")[int(row["answer"]) % 3]
     trainer = CurriculumGRPOTrainer(
         str(model),
         reward_funcs=getattr(tiny_vllm, run.reward),
@@ -102,6 +109,7 @@ def make_trainer(run: Run, folder: Path) -> CurriculumGRPOTrainer:
         processing_class=make_judging_tokenizer(),
         peft_config=LoraConfig(target_modules=["q_proj", "v_proj"], r=4) if run.peft else None,
         curriculum=CurriculumConfig(run.curriculum, **run.numbers),
+        objectives=ObjectivesConfig(**run.objectives),
     )
     if run.benchmark is not None:
         digits = Benchmark(

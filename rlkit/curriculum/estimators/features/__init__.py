@@ -13,7 +13,7 @@ from rlkit.curriculum.estimators.features.readings import Readings
 from rlkit.curriculum.estimators.features.states import States
 from rlkit.curriculum.estimators.features.text import Text
 from rlkit.curriculum.scale import Scale
-from rlkit.settings.limits import FEATURES
+from rlkit.settings.limits import FEATURES, OF_ROW, ROW
 
 __all__ = ["Feature", "make_features"]
 
@@ -25,9 +25,10 @@ def make_features(
     age: int = 1,
     scale: Scale | None = None,
 ) -> list[Feature]:
-    """The features of these names, in that of `rlkit.settings.limits.FEATURES`.
+    """The features of these names, in the order of `rlkit.settings.limits.FEATURES`.
 
     Args:
+        names: with `row`, those that it stands for are taken where the data has them.
         gold_column: of `answer` and `likelihood`; None for "answer".
         layer: of `states`, as a share of the depth.
         age: steps that what the policy shows of a prompt serves.
@@ -44,4 +45,8 @@ def make_features(
         "likelihood": Likelihood(readings),
         "past": Past(scale),
     }
+    if ROW in names:
+        made["answer"].optional = "answer" not in names and gold_column is None
+        made["columns"].optional = "columns" not in names
+        names += OF_ROW
     return [made[name] for name in FEATURES if name in names]

@@ -7,7 +7,6 @@ states of a 135M model, and adds half to what the text explains (LOG.md).
 """
 
 import json
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -50,9 +49,13 @@ class Answer(Feature):
         check_gold(pool, self.column, "answer")
 
     def look(self, index_N: np.ndarray, rows: list[dict[str, Any]]) -> Hashed:
-        golds = [answer_text(value_of(row, self.column)) for row in rows]
-        parts = [_of_chunk(golds[first : first + CHUNK]) for first in range(0, max(len(golds), 1), CHUNK)]
-        return Hashed.concatenate(parts)
+        column, nested = self.column, "." in self.column
+        golds = [answer_text(value_of(row, column) if nested else row.get(column)) for row in rows]
+        # Golds come again: many are small numbers.
+        place = {gold: number for number, gold in enumerate(dict.fromkeys(golds))}
+        own = list(place)
+        parts = [_of_chunk(own[first : first + CHUNK]) for first in range(0, max(len(own), 1), CHUNK)]
+        return Hashed.concatenate(parts).take(np.array([place[gold] for gold in golds], dtype=np.int64))
 
 
 def check_gold(pool: PromptPool, column: str, feature: str) -> None:
@@ -111,9 +114,11 @@ def _numbers(golds: list[str], byte_B: np.ndarray, row_B: np.ndarray, length_N: 
     """(N, NUM_NUMBERS) logs of counts, words that occur, and what sort of number it is."""
     num, width = len(golds), len(CLASSES) + 1
     count_NK = np.bincount(row_B * width + _CLASS[byte_B], minlength=num * width).reshape(num, width)
-    words_NW = np.array([[word in gold for word in WORDS] for gold in golds], dtype=float).reshape(num, -1)
     value_N = np.array([_value(gold) for gold in golds], dtype=float)
     plain_N = ~np.isnan(value_N)
+    words_NW = np.zeros((num, len(WORDS)))
+    for row in np.flatnonzero(~plain_N).tolist():  # in a number there are none
+        words_NW[row] = [word in golds[row] for word in WORDS]
     size_N = np.abs(np.where(plain_N, value_N, 0.0))
     sorts = [
         np.log1p(length_N),
@@ -129,7 +134,6 @@ def _numbers(golds: list[str], byte_B: np.ndarray, row_B: np.ndarray, length_N: 
     return np.concatenate(columns, axis=1).astype(np.float32)
 
 
-@lru_cache(maxsize=1 << 16)  # golds come again: many are small numbers
 def _value(gold: str) -> float:
     """The number that the gold is, up to 1e12, NaN where it is none. "1,200" -> 1200, "2/3" -> NaN"""
     plain = gold.replace(",", "")

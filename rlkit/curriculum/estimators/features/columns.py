@@ -19,6 +19,7 @@ SAMPLE = 2048
 """Rows that tell what kind of values a column has."""
 SHORT = 64
 """Characters of a text that may be a name."""
+NUMBER, HAS_LENGTH = bool | int | float, list | dict | str
 LEFT_OUT = ("prompt", "image", "images", "tools")
 
 
@@ -33,35 +34,43 @@ class Columns(Feature):
         index = np.sort(np.random.default_rng(0).choice(len(pool), min(SAMPLE, len(pool)), replace=False))
         rows = pool.take(index)
         names = [name for name in pool.column_names if name not in self._left_out]
-        self._named = [name for name in names if _is_named([row[name] for row in rows])]
+        self._named = [name for name in names if _is_named([row.get(name) for row in rows])]
         self._sized = [
-            name for name in names if name not in self._named and _is_sized([row[name] for row in rows])
+            name for name in names if name not in self._named and _is_sized([row.get(name) for row in rows])
         ]
         if not self._named and not self._sized:
             raise ValueError(
                 "value_features names columns and no column beside the prompt and the gold says anything "
                 f"that rows share (the data has: {', '.join(pool.column_names)}); leave columns out"
             )
-        self._bucket: dict[str, int] = {}
+        self._buckets = [_Buckets(name) for name in self._named]
 
     def look(self, index_N: np.ndarray, rows: list[dict[str, Any]]) -> Hashed:
         num, width = len(rows), len(self._named)
-        bucket_NW = [[self._bucket_of(name, row[name]) for name in self._named] for row in rows]
-        size_NK = [[_size(row[name]) or 0.0 for name in self._sized] for row in rows]
+        bucket_NW = np.empty((num, width), dtype=np.int32)
+        for place, (name, buckets) in enumerate(zip(self._named, self._buckets, strict=True)):
+            bucket_NW[:, place] = [buckets[str(row.get(name))] for row in rows]
+        size_NK = np.empty((num, len(self._sized)), dtype=np.float32)
+        for place, name in enumerate(self._sized):
+            size_NK[:, place] = _sizes([row.get(name) for row in rows])
         return Hashed(
             np.arange(num + 1) * width,
-            np.array(bucket_NW, dtype=np.int32).reshape(-1),
+            bucket_NW.reshape(-1),
             np.full(num * width, np.log(2), dtype=np.float32),
-            np.array(size_NK, dtype=np.float32).reshape(num, len(self._sized)),
+            size_NK,
         )
 
-    def _bucket_of(self, name: str, value: Any) -> int:
-        term = f"{name}={value}"
-        known = self._bucket.get(term)
-        if known is None:
-            digest = blake2b(term.encode(), digest_size=4).digest()
-            known = self._bucket[term] = int.from_bytes(digest, "little") % WIDTH
-        return known
+
+class _Buckets(dict[str, int]):
+    """The bucket of each value of a column, hashed when it is first met."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __missing__(self, value: str) -> int:
+        digest = blake2b(f"{self.name}={value}".encode(errors="replace"), digest_size=4).digest()
+        bucket = self[value] = int.from_bytes(digest, "little") % WIDTH
+        return bucket
 
 
 def _is_named(values: list[Any]) -> bool:
@@ -75,13 +84,23 @@ def _is_named(values: list[Any]) -> bool:
 def _is_sized(values: list[Any]) -> bool:
     """Numbers, lists, or texts of which some are long."""
     names = all(isinstance(value, str) and len(value) <= SHORT for value in values)
-    return not names and all(_size(value) is not None for value in values)
+    return not names and all(isinstance(value, NUMBER | HAS_LENGTH | None) for value in values)
 
 
-def _size(value: Any) -> float | None:
-    """A number as it is; how long a list or a text is, as a log. None for anything else."""
-    if isinstance(value, bool | int | float):
-        return float(np.sign(value) * np.log1p(abs(value))) if np.isfinite(value) else 0.0
-    if value is None:
-        return 0.0
-    return float(np.log1p(len(value))) if isinstance(value, list | dict | str) else None
+def _sizes(values: list[Any]) -> np.ndarray:
+    """(N,) numbers as they are and lengths, on a signed log scale; 0 for what is neither."""
+    if all(issubclass(kind, HAS_LENGTH) for kind in set(map(type, values))):
+        size_N = np.array([len(value) for value in values], dtype=float)
+    else:
+        size_N = np.array([_size(value) for value in values], dtype=float)
+    size_N = np.where(np.isfinite(size_N), size_N, 0.0)
+    return np.sign(size_N) * np.log1p(np.abs(size_N))
+
+
+def _size(value: Any) -> float:
+    if isinstance(value, NUMBER):
+        try:
+            return float(value)
+        except OverflowError:  # an integer beyond 1e308
+            return np.inf
+    return float(len(value)) if isinstance(value, HAS_LENGTH) else 0.0

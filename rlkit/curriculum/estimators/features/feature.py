@@ -20,6 +20,8 @@ class Feature(Protocol):
     """
 
     static: bool = True
+    optional: bool = False
+    """Whether a value model goes without it where `bind` finds nothing to look at."""
 
     def bind(self, pool: PromptPool, senses: Senses) -> None:
         """Called once, before `look`.

@@ -1,6 +1,6 @@
 """What features give: terms in `WIDTH` buckets by a stable hash (arXiv 0902.2206), and numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,17 +53,22 @@ class Hashed:
             np.concatenate([part.number_NK for part in parts]),
         )
 
+    def without_numbers(self) -> "Hashed":
+        return replace(self, number_NK=self.number_NK[:, :0])
+
     @classmethod
-    def joined(cls, parts: "list[Hashed]", scales: list[float]) -> "Hashed":
-        """Each prompt's terms and numbers of all parts, the terms' weights times each part's scale."""
+    def joined(cls, parts: "list[Hashed]") -> "Hashed":
+        """Each prompt's terms and numbers of all parts."""
+        if len(parts) == 1:
+            return parts[0]
         num_PN = np.stack([np.diff(part.start_N) for part in parts])
         start_N = np.concatenate([[0], np.cumsum(num_PN.sum(axis=0))])
         bucket_E = np.empty(start_N[-1], dtype=np.int32)
         weight_E = np.empty(start_N[-1], dtype=np.float32)
         first_N = start_N[:-1]
-        for part, num_N, scale in zip(parts, num_PN, scales, strict=True):
+        for part, num_N in zip(parts, num_PN, strict=True):
             place_E = np.arange(len(part.bucket_E)) + np.repeat(first_N - part.start_N[:-1], num_N)
-            bucket_E[place_E], weight_E[place_E] = part.bucket_E, np.float32(scale) * part.weight_E
+            bucket_E[place_E], weight_E[place_E] = part.bucket_E, part.weight_E
             first_N = first_N + num_N
         return cls(start_N, bucket_E, weight_E, np.concatenate([part.number_NK for part in parts], axis=1))
 

@@ -38,8 +38,9 @@ class Readings:
         """Raises ValueError where the host has no policy to read with, or the data no golds."""
         if feature not in senses.shows:
             raise ValueError(
-                f"value_features names {feature}, which needs the policy itself, and this host has none (the "
-                f"simulator, an asynchronous trainer); leave {feature} out, or use CurriculumGRPOTrainer"
+                f"value_features names {feature}, which needs the policy itself, and this host does not show "
+                "it (the simulator; an asynchronous trainer shows likelihoods alone); leave "
+                f"{feature} out, or use CurriculumGRPOTrainer"
             )
         if self.gold_column is not None:
             check_gold(pool, self.gold_column, "likelihood")

@@ -8,6 +8,7 @@ once.
 """
 
 from collections.abc import Iterator
+from functools import cache
 from hashlib import blake2b
 from typing import Any
 
@@ -41,7 +42,7 @@ _GROUP = np.zeros(256, dtype=np.int64)
 for _number, _mark in enumerate((*_MARKS, bytes(range(65, 91)).decode()), start=1):
     _GROUP[list(_mark.encode())] = _number
 _GROUP[128:] = NUM_GROUPS - 1
-NUM_PROPORTIONS = 2 * NUM_GROUPS + 6
+NUM_PROPORTIONS = 2 * NUM_GROUPS + 8
 
 # A token's hash is the sum of a random number a byte times a power of `_BASE`, all modulo 2**32.
 _BASE, _SECOND, _THIRD = np.array([2654435761, 2246822519, 3266489917], dtype=np.uint32)
@@ -50,8 +51,15 @@ _BYTE = np.frombuffer(_RANDOM, dtype="<u4") * (np.frombuffer(_KIND, dtype=np.uin
     np.uint32
 )
 _NUM_BYTES = CHUNK * (MAX_LENGTH + 1) + 1
-_POWER = np.cumprod(np.full(_NUM_BYTES, _BASE), dtype=np.uint32)
-_INVERSE = np.cumprod(np.full(_NUM_BYTES, pow(int(_BASE), -1, 1 << 32), dtype=np.uint32), dtype=np.uint32)
+
+
+@cache
+def _powers() -> tuple[np.ndarray, np.ndarray]:
+    """Those of `_BASE`, and their inverses: made when the first text is read, since they take 20 ms."""
+    inverse = pow(int(_BASE), -1, 1 << 32)
+    return tuple(  # type: ignore[return-value]
+        np.cumprod(np.full(_NUM_BYTES, base, dtype=np.uint32), dtype=np.uint32) for base in (_BASE, inverse)
+    )
 
 
 class Text(Feature):
@@ -81,7 +89,8 @@ def _features_of_chunk(texts: list[str]) -> Hashed:
     hash_E = np.concatenate([hash_T, pair_T[two], (pair_T[:-1] + hash_T[2:] * _THIRD)[three]])
     row_E = np.concatenate([row_T, row_T[1:][two], row_T[2:][three]])
     start_N, bucket_E, weight_E = grouped(row_E, hash_E, len(texts))
-    number_NK = _proportions(np.diff(end_N, prepend=0), row_T, kind_T, first_T, length_T)
+    zeros_N = np.add.reduceat(byte_B == ord("0"), np.append(0, end_N[:-1]), dtype=np.int64)
+    number_NK = _proportions(np.diff(end_N, prepend=0), zeros_N, row_T, kind_T, first_T, length_T)
     return Hashed(start_N, bucket_E, weight_E, number_NK)
 
 
@@ -94,16 +103,20 @@ def _tokens(byte_B: np.ndarray, kind_B: np.ndarray) -> tuple[np.ndarray, ...]:
     if len(place_T) == 0:
         return tuple(np.zeros(0, dtype) for dtype in (np.uint32, np.uint8, np.uint8, np.int64, np.int64))
     length_T = np.diff(place_T, append=len(byte_B))
-    hash_T = np.add.reduceat(_BYTE[byte_B] * _POWER[: len(byte_B)], place_T, dtype=np.uint32)
-    hash_T *= _INVERSE[place_T]
+    power_B, inverse_B = _powers()
+    hash_T = np.add.reduceat(_BYTE[byte_B] * power_B[: len(byte_B)], place_T, dtype=np.uint32)
+    hash_T *= inverse_B[place_T]
     # A run of spaces is a token here: dropped.
     kept = np.flatnonzero(kind_B[place_T] != _SPACE)
     place_T = place_T[kept]
     return hash_T[kept], kind_B[place_T], byte_B[place_T], length_T[kept], place_T
 
 
-def _proportions(num_bytes_N, row_T, kind_T, first_T, length_T) -> np.ndarray:
-    """Logs of the counts of each kind of mark and token, their shares, and the mean length of words."""
+def _proportions(num_bytes_N, zeros_N, row_T, kind_T, first_T, length_T) -> np.ndarray:
+    """Logs of the counts of each kind of mark and token, their shares, and the mean length of words.
+
+    Digits that are no zeros are counted apart: 4000 + 3000 is a sum of small numbers.
+    """
     num = len(num_bytes_N)
     cell_T = row_T * np.int64(NUM_GROUPS) + _GROUP[first_T]
     count_NK = np.bincount(cell_T, minlength=num * NUM_GROUPS).reshape(num, NUM_GROUPS)
@@ -114,11 +127,14 @@ def _proportions(num_bytes_N, row_T, kind_T, first_T, length_T) -> np.ndarray:
     numbers = np.flatnonzero(kind_T == _DIGIT)
     np.maximum.at(longest_N, row_T[numbers], length_T[numbers])
     counts = [num_bytes_N, tokens_NK[:, _LETTER], tokens_NK[:, _DIGIT], letters_NK[:, _DIGIT], longest_N]
+    others_N = np.maximum(letters_NK[:, _DIGIT] - zeros_N, 0)
+    counts += [others_N]
     columns = [
         np.log1p(count_NK),
         count_NK / num_bytes_N[:, None],
         np.log1p(np.stack(counts, axis=1)),
         (letters_NK[:, _LETTER] / np.maximum(tokens_NK[:, _LETTER], 1))[:, None],
+        (others_N / np.maximum(letters_NK[:, _DIGIT], 1))[:, None],
     ]
     return np.concatenate(columns, axis=1).astype(np.float32)
 

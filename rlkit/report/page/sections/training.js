@@ -4,6 +4,7 @@
 const REASONS = {
   all_high: "all right", too_easy: "too easy", all_low: "all wrong", too_hard: "too hard", low_variance: "too alike",
   unscorable: "unscorable", surplus: "surplus", waiting: "waiting", reference: "references",
+  stale: "too old", lost: "lost", unused: "left at the end",
 };
 const LAYERS = [
   { name: "trained, rewards differ", color: "--good", hatch: "plain" },
@@ -22,7 +23,7 @@ function layers(run) {
   const add = (names) => names.map(column).reduce((total, values) => total.map((value, place) => value + values[place]));
   const [trained, graded, candidates, toppedUp] = ["trained", "graded", "candidates", "topped_up"].map(column);
   const [easy, hard] = [add(["all_high", "too_easy"]), add(["all_low", "too_hard"])];
-  const other = add(["low_variance", "unscorable", "surplus", "waiting", "reference"]);
+  const other = add(["low_variance", "unscorable", "surplus", "waiting", "reference", "stale", "lost", "unused"]);
   const left = trained.map((_, place) => {
     const dropped = easy[place] + hard[place] + other[place];
     return dropped ? Math.max(1 - toppedUp[place] / dropped, 0) : 0;

@@ -1,0 +1,1 @@
+"""Saved models made into one: a weighted average, or an adapter put into its base."""
