@@ -310,3 +310,4 @@ def write_config(
 
 if __name__ == "__main__":
     main()
+    program.leave()

@@ -143,8 +143,7 @@ def main() -> None:
         trainer.train()
     if RANK == 0:
         report(trainer)
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    program.leave()
 
 
 def report(trainer: Timed) -> None:

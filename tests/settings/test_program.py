@@ -1,4 +1,4 @@
-"""Guards how a program begins: a mistake is one line, a crash keeps its traceback, little is hidden."""
+"""Guards how a program begins and ends: a mistake is one line, a crash keeps its traceback."""
 
 import os
 import subprocess
@@ -58,3 +58,21 @@ exec("import warnings; warnings.warn('`is_gradient_checkpointing` is deprecated'
     shown = run(code).stderr
     assert "`gradient_checkpointing_enable`" in shown and "something else" in shown
     assert "`is_gradient_checkpointing`" not in shown
+
+
+def test_one_process_of_several_leaves_without_the_interpreters_end():
+    """There a thread of gloo's may abort it; what is registered to run at the end runs."""
+    code = """
+import atexit, torch
+class Late:
+    def __del__(self):
+        print("taken down")
+late = Late()
+atexit.register(print, "saved")
+program.leave()
+print("alone: goes on")
+torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+program.leave()
+"""
+    done = run(code)
+    assert (done.returncode, done.stdout) == (0, "alone: goes on\nsaved\n"), done.stderr

@@ -12,6 +12,7 @@ from test_benchmarks import evaluations, make_digits
 from tiny_trl import GROUPS, NUM_GENERATIONS, make_trainer, weights
 
 from rlkit.hosts.trl.benchmarks import BenchmarkCallback
+from rlkit.settings import program
 
 RANK, WORLD = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
@@ -43,8 +44,7 @@ def main(folder: str) -> None:
     (Path(folder) / str(RANK)).mkdir(parents=True)
     results = {name: run(Path(folder), name) for name in ("plain", "watched")}
     (Path(folder) / f"{RANK}.json").write_text(json.dumps(results))
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    program.leave()
 
 
 if __name__ == "__main__":

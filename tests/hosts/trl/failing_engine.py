@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from trl.generation.vllm_generation import VLLMGeneration
 
 from rlkit.hosts.trl.retry import Retry
+from rlkit.settings import program
 
 
 class Client:
@@ -61,4 +62,4 @@ client = vars(generation).get("vllm_client")
 seen = {"given": given, "failed": retry.num_failed, "requests": client and client.requests}
 Path(sys.argv[1], f"{rank}.json").write_text(json.dumps(seen))
 accelerator.wait_for_everyone()
-accelerator.end_training()
+program.leave()

@@ -14,6 +14,8 @@ os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 import torch
 from tiny_trl import by_place, make_trainer, scripted
 
+from rlkit.settings import program
+
 RANK, WORLD = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 SECONDS_A_STEP = 0.2
 
@@ -37,12 +39,7 @@ def main(folder: str, steps: str) -> None:
     )
     Path(f"{folder}-{RANK}.pid").write_text(str(os.getpid()))
     trainer.train(resume_from_checkpoint="auto")
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # Or else, in one run of some ten on a busy machine, a thread that outlives the interpreter aborts it.
-        os._exit(0)
+    program.leave()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from steered import steered
 from tiny_trl import by_place, share_of_ones, weights
 from transformers import TrainerCallback
 
+from rlkit.settings import program
+
 RANK = int(os.environ.get("RANK", 0))
 AFTER = {
     1: ["set learning_rate 3e-3 temperature 0.5", "put_aside category tens 0"],
@@ -56,8 +58,7 @@ def main(folder):
     trainer.train()
     total = {name: float(tensor.double().abs().sum()) for name, tensor in weights(trainer).items()}
     (folder / f"rank-{RANK}.json").write_text(json.dumps({"rows": noting.rows, "weights": total}))
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    program.leave()
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from tiny_trl import (
 from rlkit import CurriculumConfig, CurriculumGRPOTrainer
 from rlkit.collect import Batch
 from rlkit.objectives import ObjectivesConfig
+from rlkit.settings import program
 
 JUDGED = "objectives/judgements/loss"
 RANK, WORLD = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
@@ -130,8 +131,7 @@ def main(folder, jobs):
     torch.set_num_threads(1)
     for job in json.loads(jobs):
         run(Path(folder), *job)
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    program.leave()
 
 
 if __name__ == "__main__":
