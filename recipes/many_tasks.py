@@ -1,7 +1,7 @@
 """Twelve procedural tasks of three levels in one pool, for a tiny policy of 2M parameters on one CPU thread.
 
 Six are reasoning-gym's, in fewer words, six are ours. A prompt is a task's name, which is one token, and
-what it is about, a token a character; an answer has 1 to 16 characters and an end token:
+what it is about, a token a character; an answer has 1 to 24 characters and an end token:
 
     "turn:417776317 1="    ->    "174771367"        "unpack:a3b2c4="    ->    "aaabbcccc"
 
@@ -35,7 +35,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from rlkit.prompts.tasks import check_installed
 
 LEVELS = (0, 1, 2)
-MAX_COMPLETION_LENGTH = 17  # with the end token
+MAX_COMPLETION_LENGTH = 25  # with the end token
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789 +-="
 
 LESSON = 64
@@ -139,7 +139,7 @@ def shift(rng: np.random.Generator, level: int) -> tuple[str, str]:
 def unpack(rng: np.random.Generator, level: int) -> tuple[str, str]:
     """Letters, each as often as the digit behind it."""
     letters = _drawn(rng, "abcdef", level + 2)
-    counts = rng.integers(1, 5, size=level + 2)
+    counts = rng.integers(1, (5, 5, 7)[level], size=level + 2)
     pairs = list(zip(letters, map(int, counts), strict=True))
     return "".join(f"{letter}{times}" for letter, times in pairs), "".join(x * times for x, times in pairs)
 

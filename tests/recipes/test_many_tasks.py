@@ -62,6 +62,8 @@ def test_answers_are_right_and_short(task):
         text = row["prompt"].removeprefix(f"{task}:").removesuffix("=")
         assert RIGHT[task](text) == row["answer"], row
         assert len(row["answer"]) < MAX_COMPLETION_LENGTH
+    if task == "unpack":
+        assert max(len(row["answer"]) for row in rows) > 20
 
 
 def test_the_splits_share_no_prompt_and_hold_every_task():

@@ -160,7 +160,7 @@ class BayesHead:
     def state_dict(self) -> dict[str, Any]:
         state: dict[str, Any] = {
             "terms": self._terms.state_dict(),
-            "names": [_name(feature) for feature in self.features],
+            "names": [feature.name for feature in self.features],
             "scalers": [scaler.state_dict() for scaler in self._scalers],
             "features": [feature.state_dict() for feature in self.features],
             "widths": None,
@@ -173,7 +173,7 @@ class BayesHead:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Raises ValueError where the data showed other features, or one of rows alone other numbers."""
-        own, saved = [_name(feature) for feature in self.features], state["names"]
+        own, saved = [feature.name for feature in self.features], state["names"]
         if own != saved:
             raise ValueError(
                 f"the checkpoint's value model looks at {', '.join(saved)}, this run at {', '.join(own)}: "
@@ -198,7 +198,7 @@ class BayesHead:
             if feature.static and scaler.num_numbers != len(state["center_K"]):
                 raise ValueError(
                     f"the checkpoint's value model knows {len(state['center_K'])} numbers of the feature "
-                    f"{_name(feature)}, this run {scaler.num_numbers}: the data had other "
+                    f"{feature.name}, this run {scaler.num_numbers}: the data had other "
                     "columns; resume with those, or start a new run from the checkpoint's weights "
                     "(model_name_or_path)"
                 )
@@ -213,7 +213,3 @@ def _finds(feature: Feature, pool: PromptPool, senses: Senses) -> bool:
             raise
         return False
     return True
-
-
-def _name(feature: Feature) -> str:
-    return type(feature).__name__.lower()

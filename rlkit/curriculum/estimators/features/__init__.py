@@ -49,4 +49,6 @@ def make_features(
         made["answer"].optional = "answer" not in names and gold_column is None
         made["columns"].optional = "columns" not in names
         names += OF_ROW
+    for name, feature in made.items():
+        feature.name = name
     return [made[name] for name in FEATURES if name in names]

@@ -19,6 +19,8 @@ class Feature(Protocol):
     from these, and call `observe` after.
     """
 
+    name: str
+    """As in `value_features`."""
     static: bool = True
     optional: bool = False
     """Whether a value model goes without it where `bind` finds nothing to look at."""
