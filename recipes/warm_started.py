@@ -57,6 +57,7 @@ def train(
     )
     torch.set_num_threads(1)
     program.quiet_libraries()
+    program.keep_memory()
     pool = make_problems(arguments.num_prompts, seed=training.seed, split="pool")
     heldout = make_problems(arguments.num_heldout, seed=1, split="heldout")
     start = Path(arguments.warm_start or f"{folder}-{arguments.warm_start_seed}")

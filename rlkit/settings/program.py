@@ -5,6 +5,7 @@ A script of your own that only imports rlkit is left as it is.
 """
 
 import atexit
+import ctypes
 import os
 import sys
 import warnings
@@ -14,6 +15,8 @@ from rlkit.settings.voice import listen, speaks
 
 TRACEBACK = "RLKIT_TRACEBACK"
 """Set in the environment: a mistake shows where it was noticed, too."""
+# From glibc's malloc.h, as the standard library does not know them.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 def begin() -> None:
@@ -39,6 +42,18 @@ def quiet_libraries() -> None:
     if not torch.accelerator.is_available():
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     logging.disable_progress_bar()
+
+
+def keep_memory() -> None:
+    """Before training on a processor: what is freed stays with the process.
+
+    Else glibc gives every large tensor's pages back, and each step's are faulted in anew: a sixth of an
+    update of a tiny policy, a third of one with a vocabulary of 49,000 tokens. Without glibc nothing changes.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        set_option(_M_MMAP_THRESHOLD, 2**31 - 1)
+        set_option(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def leave() -> None:

@@ -76,3 +76,24 @@ program.leave()
 """
     done = run(code)
     assert (done.returncode, done.stdout) == (0, "alone: goes on\nsaved\n"), done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+def test_what_is_freed_stays_with_the_process():
+    code = """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes, libc.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+def left_of(size):
+    before, block = resident(), libc.malloc(size)
+    ctypes.memset(block, 1, size)
+    libc.free(block)
+    return resident() - before
+given_back = left_of(2**28)
+program.keep_memory()
+print(given_back < 2**24, left_of(2**28) > 2**27)
+"""
+    assert run(code).stdout == "True True\n"

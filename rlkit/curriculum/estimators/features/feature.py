@@ -19,7 +19,7 @@ class Feature(Protocol):
     from these, and call `observe` after.
     """
 
-    name: str
+    name: str = ""
     """As in `value_features`."""
     static: bool = True
     optional: bool = False
