@@ -32,6 +32,9 @@ from rlkit.record.checkpoint import AUTO, find_checkpoint
 from rlkit.settings.arguments import parse_arguments
 from rlkit.settings.objectives import ObjectivesConfig
 
+HELDOUT_BATCH = 64
+"""Held-out prompts at a time: memory, not speed."""
+
 
 @dataclass
 class ShortTasksArguments:
@@ -100,9 +103,14 @@ def main() -> None:
     trainer.train(resume_from_checkpoint=arguments.resume)
 
 
-@torch.inference_mode()
 def greedy_accuracy(model, tokenizer, rows: list[dict], length: int) -> float:
     """Share of rows whose most likely completion, of at most `length` tokens, is right."""
+    parts = [rows[first : first + HELDOUT_BATCH] for first in range(0, len(rows), HELDOUT_BATCH)]
+    return sum(num_right(model, tokenizer, part, length) for part in parts) / len(rows)
+
+
+@torch.inference_mode()
+def num_right(model, tokenizer, rows: list[dict], length: int) -> int:
     texts = tokenizer.apply_chat_template(
         [row["prompt"] for row in rows], tokenize=False, add_generation_prompt=True
     )
@@ -112,7 +120,7 @@ def greedy_accuracy(model, tokenizer, rows: list[dict], length: int) -> float:
     with torch.autocast(model.device.type, torch.bfloat16):
         ids = model.generate(**batch, max_new_tokens=length, do_sample=False)
     written = tokenizer.batch_decode(ids[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
-    return sum(is_right(text, row["answer"]) for text, row in zip(written, rows, strict=True)) / len(rows)
+    return sum(is_right(text, row["answer"]) for text, row in zip(written, rows, strict=True))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
 from rlkit.live.branches import tree
@@ -35,6 +35,7 @@ def make_app(folder: Path, guard: Guard) -> FastAPI:
     app = FastAPI(title="rlkit live", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     app.middleware("http")(guard)
     app.include_router(login_router(guard))
+    app.include_router(_command_router(folder, guard))
     app.state.reading = threading.Lock()
 
     @app.exception_handler(ValueError)
@@ -74,7 +75,18 @@ def make_app(folder: Path, guard: Guard) -> FastAPI:
         """What the run is and can be set to, its commands, checkpoints and branches."""
         return _panel()
 
-    @app.get("/api/commands/{uuid}")
+    @app.get("/api/events")
+    def stream() -> StreamingResponse:
+        """Server-sent events: `steps` and `panel`."""
+        return StreamingResponse(events(folder, _panel), media_type="text/event-stream")
+
+    return app
+
+
+def _command_router(folder: Path, guard: Guard) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/api/commands/{uuid}")
     def command_state(uuid: str) -> dict[str, Any]:
         """A command's state."""
         found = state_of(folder, uuid)
@@ -82,7 +94,7 @@ def make_app(folder: Path, guard: Guard) -> FastAPI:
             raise HTTPException(404, "no command has this uuid")
         return found
 
-    @app.post("/api/commands", status_code=202)
+    @router.post("/api/commands", status_code=202)
     async def ask(asked: Request) -> dict[str, Any]:
         """`{"name": ..., "value": ...}` or `{"text": "set learning_rate 5e-7"}`; scripts also `who`."""
         command = _command(await read_body(asked), guard.who(asked) or "")
@@ -93,12 +105,7 @@ def make_app(folder: Path, guard: Guard) -> FastAPI:
         request(folder, command)
         return {**command.to_json(), "state": "requested"}
 
-    @app.get("/api/events")
-    def stream() -> StreamingResponse:
-        """Server-sent events: `steps` and `panel`."""
-        return StreamingResponse(events(folder, _panel), media_type="text/event-stream")
-
-    return app
+    return router
 
 
 def _command(given: dict[str, Any], who: str) -> Command:

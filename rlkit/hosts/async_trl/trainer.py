@@ -114,7 +114,10 @@ class AsyncCurriculumGRPOTrainer(AsyncGRPOTrainer):
             self.worker.settings |= self._loop_settings(model, tools)
         self.record = AsyncRecord(Path(str(args.output_dir)), self.accelerator.is_main_process)
         self.preemption, self.checkpoints = Preemption(self.accelerator), AsyncCheckpoints(self)
-        # First of all callbacks, so that what the others take is not counted as the step's.
+        self._add_callbacks()
+
+    def _add_callbacks(self) -> None:
+        """First of all callbacks, so that what the others take is not counted as the step's."""
         first: list[Any] = [SettleSteps(self), self.record, Finished(self)]
         if self.curriculum.budget is not None:
             first.append(BudgetStop(self.record, self.curriculum.budget, self.accelerator.num_processes))
