@@ -92,8 +92,8 @@ def left_of(size):
     ctypes.memset(block, 1, size)
     libc.free(block)
     return resident() - before
-given_back = left_of(2**28)
+given_back = left_of(2**25)
 program.keep_memory()
-print(given_back < 2**24, left_of(2**28) > 2**27)
+print(given_back < 2**22, left_of(2**25) > 2**24)
 """
     assert run(code).stdout == "True True\n"
