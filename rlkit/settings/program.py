@@ -48,7 +48,8 @@ def keep_memory() -> None:
     """Before training on a processor: freed blocks of up to 64 MiB, and 1 GiB of them, stay with the process.
 
     Else glibc gives every tensor's pages back, and each step's are faulted in anew: a sixth of an update of a
-    tiny policy. If larger blocks stayed too, a process would hold twice as much. Without glibc nothing changes.
+    tiny policy. If larger blocks stayed too, a process would hold twice as much. Without glibc it does
+    nothing.
     """
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)
     if set_option is not None:
