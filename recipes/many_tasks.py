@@ -164,9 +164,9 @@ TASKS: dict[str, Callable[[np.random.Generator, int], tuple[str, str]]] = {
 
 
 def draw_problem(rng: np.random.Generator, task: str, level: int) -> dict:
-    """One random problem: a row with `prompt`, `answer` and `task`, but not its level."""
+    """One random problem: a row with `prompt`, `answer` and the task as its `category`, but not its level."""
     text, answer = TASKS[task](rng, level)
-    return {"prompt": f"{task}:{text}=", "answer": answer, "task": task}
+    return {"prompt": f"{task}:{text}=", "answer": answer, "category": task}
 
 
 def make_problems(num: int = 4096, seed: int = 0, split: str = "pool") -> list[dict]:

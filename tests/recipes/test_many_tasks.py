@@ -56,7 +56,7 @@ def _sum(a, b):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_answers_are_right_and_short(task):
-    rows = [row for row in make_problems(1200, seed=3) if row["task"] == task]
+    rows = [row for row in make_problems(1200, seed=3) if row["category"] == task]
     assert len(rows) > 90
     for row in rows:
         text = row["prompt"].removeprefix(f"{task}:").removesuffix("=")
@@ -71,7 +71,7 @@ def test_the_splits_share_no_prompt_and_hold_every_task():
     prompts = [{row["prompt"] for row in rows} for rows in (pool, heldout)]
     assert len(prompts[0]) == len(pool) > 780 and len(prompts[1]) == len(heldout) > 380
     assert not prompts[0] & prompts[1]
-    assert {row["task"] for row in pool} == {row["task"] for row in heldout} == set(TASKS)
+    assert {row["category"] for row in pool} == {row["category"] for row in heldout} == set(TASKS)
     assert pool == make_problems(800, 0)
 
 
@@ -85,7 +85,7 @@ def test_a_task_is_one_token_and_each_character_is_one():
     tokenizer, rows = make_tokenizer(), make_problems(200)
     ids_BT, targets_BT = encode(tokenizer, rows)
     for row, ids, targets in zip(rows, ids_BT, targets_BT, strict=True):
-        length = len(row["prompt"]) - len(row["task"])
+        length = len(row["prompt"]) - len(row["category"])
         answer = ids[length : length + len(row["answer"]) + 1]
         assert tokenizer.decode(answer) == row["answer"] + tokenizer.eos_token
         assert targets[targets != IGNORED].tolist() == answer.tolist()
