@@ -66,7 +66,7 @@ def leave() -> None:
     """
     import torch
 
-    if not torch.distributed.is_initialized():
+    if not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1:
         return
     torch.distributed.destroy_process_group()
     atexit._run_exitfuncs()

@@ -71,7 +71,8 @@ late = Late()
 atexit.register(print, "saved")
 program.leave()
 print("alone: goes on")
-torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+from torch.testing._internal.distributed.fake_pg import FakeStore
+torch.distributed.init_process_group("fake", store=FakeStore(), rank=0, world_size=2)
 program.leave()
 """
     done = run(code)
