@@ -25,6 +25,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 from rlkit.curriculum import PRESETS, build_curriculum
+from rlkit.curriculum.sources.rounds import Rounds
 from rlkit.hosts.simulated.host import SimulationConfig, peak_resident_mb, prepare
 from rlkit.settings.config import CurriculumConfig
 
@@ -45,14 +46,15 @@ def measure(preset: str, size: int, num_steps: int, features: str) -> dict:
     start = time.perf_counter()
     host = prepare(curriculum, config)
     ready = time.perf_counter() - start
+    rounds = next(source for source in curriculum.sources if isinstance(source, Rounds))
     real, processor = [], []
     for _ in range(WARM_UP + num_steps):
         times = [_now()]
-        proposal = curriculum.sources[-1].propose(GROUPS, np.empty(0, dtype=np.int64))
+        proposal = rounds.propose(GROUPS, np.empty(0, dtype=np.int64))
         times.append(_now())
         groups = host.rollout(proposal)
         times.append(_now())
-        curriculum.sources[-1].observe(groups, proposal)
+        rounds.observe(groups, proposal)
         curriculum.metrics()
         curriculum.step += 1
         times.append(_now())

@@ -78,8 +78,10 @@ class TermsRidge:
         order = rng.permutation(len(self._rounds) - 1).tolist()
         block = [len(self._rounds) - 1]
         for _ in range(BLOCKS):
-            while order and sum(len(self._rounds[k]) for k in block) < BLOCK:
+            num_groups = sum(len(self._rounds[k]) for k in block)
+            while order and num_groups < BLOCK:
                 block.append(order.pop())
+                num_groups += len(self._rounds[block[-1]])
             self._solve([self._rounds[k] for k in block])
             block = [order.pop()] if order else [len(self._rounds) - 1]
 
