@@ -19,7 +19,9 @@ def bench(tmp_path, *words) -> tuple[str, dict]:
 
 
 def test_it_prints_a_table_and_writes_every_number(tmp_path):
-    printed, found = bench(tmp_path, "--presets", "uniform,rlkit_replay", "--sizes", "9000,20000", "--steps", "2")
+    printed, found = bench(
+        tmp_path, "--presets", "uniform,rlkit_replay", "--sizes", "9000,20000", "--steps", "2"
+    )
     lines = printed.splitlines()
     assert lines[0].startswith("| preset | 9,000: s / MB / ms | 20,000: s / MB / ms |") and len(lines) == 4
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| uniform", "| rlkit_replay"]
