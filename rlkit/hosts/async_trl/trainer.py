@@ -27,7 +27,7 @@ from rlkit.hosts.async_trl.saving import AsyncCheckpoints
 from rlkit.hosts.async_trl.senses import ServerSenses
 from rlkit.hosts.async_trl.server import Server
 from rlkit.hosts.async_trl.worker import RolloutWorker
-from rlkit.hosts.trl.budget_stop import BudgetStop
+from rlkit.hosts.trl.budget_stop import add_callbacks
 from rlkit.hosts.trl.early import check_folder, check_rewards
 from rlkit.hosts.trl.finished import Finished, RunFinishedError
 from rlkit.hosts.trl.preemption import Preemption
@@ -114,15 +114,7 @@ class AsyncCurriculumGRPOTrainer(AsyncGRPOTrainer):
             self.worker.settings |= self._loop_settings(model, tools)
         self.record = AsyncRecord(Path(str(args.output_dir)), self.accelerator.is_main_process)
         self.preemption, self.checkpoints = Preemption(self.accelerator), AsyncCheckpoints(self)
-        self._add_callbacks()
-
-    def _add_callbacks(self) -> None:
-        """First of all callbacks, so that what the others take is not counted as the step's."""
-        first: list[Any] = [SettleSteps(self), self.record, Finished(self)]
-        if self.curriculum.budget is not None:
-            first.append(BudgetStop(self.record, self.curriculum.budget, self.accelerator.num_processes))
-        self.callback_handler.callbacks[:0] = first
-        self.add_callback(self.preemption)
+        add_callbacks(self, [SettleSteps(self), self.record, Finished(self)])
 
     def _loop_settings(self, model: str, tools: list[Any] | None) -> dict[str, Any]:
         """What TRL gives its own rollout loop."""

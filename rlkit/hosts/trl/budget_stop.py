@@ -1,4 +1,4 @@
-"""Stops a Trainer when its run's budget is spent."""
+"""Stops a Trainer when its run's budget is spent, and the order of all our callbacks."""
 
 from typing import Any
 
@@ -27,3 +27,12 @@ class BudgetStop(TrainerCallback):
             control.should_training_stop = True
             control.should_save = True
             control.should_evaluate = args.eval_strategy != IntervalStrategy.NO
+
+
+def add_callbacks(trainer: Any, first: list[Any]) -> None:
+    """`first` and a budget's stop before all others, so that what these take is not counted as the step's."""
+    if trainer.curriculum.budget is not None:
+        budget, num_processes = trainer.curriculum.budget, trainer.accelerator.num_processes
+        first = [*first, BudgetStop(trainer.record, budget, num_processes)]
+    trainer.callback_handler.callbacks[:0] = first
+    trainer.add_callback(trainer.preemption)

@@ -23,7 +23,7 @@ from rlkit.collect import collect
 from rlkit.curriculum.curriculum import Curriculum
 from rlkit.hosts.trl import card, console, said, uneven
 from rlkit.hosts.trl.balance import LengthBalance
-from rlkit.hosts.trl.budget_stop import BudgetStop
+from rlkit.hosts.trl.budget_stop import add_callbacks
 from rlkit.hosts.trl.early import check_early, given_arguments
 from rlkit.hosts.trl.finished import Finished, RunFinishedError
 from rlkit.hosts.trl.given_back import given_back
@@ -136,16 +136,8 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         self.record = StepRecord(Path(str(self.args.output_dir)), self.accelerator.is_main_process)
         self.watch, self.preemption = Watch(self), Preemption(self.accelerator)
         self.checkpoints, self.steering = Checkpoints(self), Steering(self)
-        self._add_callbacks()
+        add_callbacks(self, [self.steering, self.objectives, self.watch, self.record, Finished(self)])
         console.attach(self)
-
-    def _add_callbacks(self) -> None:
-        """First of all callbacks, so that what the others take is not counted as the step's."""
-        first: list[Any] = [self.steering, self.objectives, self.watch, self.record, Finished(self)]
-        if self.curriculum.budget is not None:
-            first.append(BudgetStop(self.record, self.curriculum.budget, self.accelerator.num_processes))
-        self.callback_handler.callbacks[:0] = first
-        self.add_callback(self.preemption)
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
         """As `Trainer.train`; resuming goes on as if never stopped, also amid the steps on one generation.
