@@ -13,7 +13,7 @@ Honest limit: as in addition.py, the warm start holds what RL sharpens; the larg
 seen seldom, and some of it is never solved.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 
@@ -169,7 +169,9 @@ def draw_problem(rng: np.random.Generator, task: str, level: int) -> dict:
     return {"prompt": f"{task}:{text}=", "answer": answer, "category": task}
 
 
-def make_problems(num: int = 4096, seed: int = 0, split: str = "pool") -> list[dict]:
+def make_problems(
+    num: int = 4096, seed: int = 0, split: str = "pool", levels: Sequence[int] = LEVELS
+) -> list[dict]:
     """About `num` distinct problems of one split in random order, as many of each task and level as it has.
 
     "pool" and "heldout" share no prompt, whatever the seeds.
@@ -179,8 +181,8 @@ def make_problems(num: int = 4096, seed: int = 0, split: str = "pool") -> list[d
     """
     check_installed()
     rng = np.random.default_rng(seed)
-    share = round(num / (len(TASKS) * len(LEVELS)))
-    kinds = [(task, level) for task in TASKS for level in LEVELS]
+    share = round(num / (len(TASKS) * len(levels)))
+    kinds = [(task, level) for task in TASKS for level in levels]
     groups = [distinct(partial(draw_problem, rng, *kind), share, split) for kind in kinds]
     # A short prompt can come from two levels of a task.
     problems = list({problem["prompt"]: problem for group in groups for problem in group}.values())

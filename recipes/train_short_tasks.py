@@ -63,6 +63,7 @@ def main() -> None:
         raise ValueError(f"trained_share ({arguments.trained_share}) must be above 0 and at most 1")
     torch.set_num_threads(1)
     program.quiet_libraries()
+    program.keep_memory()
     find_checkpoint(arguments.resume, training.output_dir)  # says before the model loads what is in the way
     folder = Path(arguments.model)
     folder.parent.mkdir(parents=True, exist_ok=True)

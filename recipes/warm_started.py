@@ -59,6 +59,8 @@ def train(
     program.quiet_libraries()
     program.keep_memory()
     pool = make_problems(arguments.num_prompts, seed=training.seed, split="pool")
+    if settings.hints:  # what can be revealed: the answer, a character a step
+        pool = [problem | {"solution": list(problem["answer"])} for problem in pool]
     heldout = make_problems(arguments.num_heldout, seed=1, split="heldout")
     start = Path(arguments.warm_start or f"{folder}-{arguments.warm_start_seed}")
     start.parent.mkdir(parents=True, exist_ok=True)

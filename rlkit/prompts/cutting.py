@@ -1,4 +1,4 @@
-"""Where a written solution can be cut in two: after a sentence or a line.
+"""Where a written solution can be cut in two: after a sentence or a line, or a step where it has them.
 
 No cut falls inside of a formula, of braces, of a number or of a LaTeX command. Blanks between two sentences
 go to the second and line breaks to the first, as most tokenizers join them (" Then" and ".\\n" are tokens).
@@ -32,8 +32,21 @@ def cuts_of(text: str) -> np.ndarray:
     sentences = [match.end() for match in _SENTENCE.finditer(text) if _ends(text[: match.end()])]
     last = len(text.rstrip())
     ends = sorted(end for end in {*lines, *sentences} if end < last and closed[end] and text[:end].strip())
-    kept = np.linspace(0, len(ends) - 1, min(len(ends), MOST_CUTS)).round().astype(int)
-    return np.array(ends, dtype=np.int64)[kept]
+    return _at_most(np.array(ends, dtype=np.int64))
+
+
+def cuts_between(steps: list[str]) -> np.ndarray:
+    """The same of a solution that is written in steps, which are joined as they are.
+
+    cuts_between(["4+5=9", "\\n9*2", "=18"]) -> [5, 9]
+    """
+    lengths = np.array([len(step) for step in steps], dtype=np.int64)
+    ends = np.unique(np.cumsum(lengths))  # an empty step has no end of its own
+    return _at_most(ends[(ends > 0) & (ends < lengths.sum())])
+
+
+def _at_most(ends: np.ndarray) -> np.ndarray:
+    return ends[np.linspace(0, len(ends) - 1, min(len(ends), MOST_CUTS)).round().astype(int)]
 
 
 def _ends(text: str) -> bool:

@@ -6,11 +6,11 @@ first wanted: a host says by `examiners` what speaks against a beginning, such a
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
-from rlkit.prompts.cutting import cuts_of
+from rlkit.prompts.cutting import cuts_between, cuts_of
 from rlkit.prompts.pool import PromptPool
 
 COLUMNS = ("solution", "demonstration")
@@ -25,7 +25,7 @@ class Solutions:
     """Of each prompt of a pool.
 
     Args:
-        column: that holds them, text or messages; None for the first there is of `COLUMNS`.
+        column: that holds them, text, messages or a list of steps; None for the first there is of `COLUMNS`.
 
     Raises:
         ValueError: there is no such column.
@@ -45,6 +45,8 @@ class Solutions:
         from rlkit.verify.text import completion_text  # loads the graders, a fifth of `import rlkit`
 
         value = row.get(self.column)
+        if _is_steps(value):
+            return "".join(value)
         return completion_text(value) if isinstance(value, str | list) else ""
 
     def beginning_of(self, row: dict[str, Any], share: float) -> str:
@@ -56,8 +58,9 @@ class Solutions:
         unknown = np.array([index for index in index_N.tolist() if index not in self._shares], dtype=np.int64)
         if len(unknown):
             for index, row in zip(unknown.tolist(), self.pool.take(unknown), strict=True):
-                text = self.of(row)
-                self._shares[index] = np.concatenate([[0.0], cuts_of(text) / max(len(text), 1)])
+                text, value = self.of(row), row.get(self.column)
+                cuts = cuts_between(value) if _is_steps(value) else cuts_of(text)
+                self._shares[index] = np.concatenate([[0.0], cuts / max(len(text), 1)])
         return [self._shares[index] for index in index_N.tolist()]
 
     def examined(self, index_P: np.ndarray) -> list[np.ndarray]:
@@ -103,6 +106,10 @@ class Solutions:
 def beginning(text: str, share: float) -> str:
     """The first `share` of the characters, which is that of a cut: the hint."""
     return text[: round(share * len(text))]
+
+
+def _is_steps(value: Any) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and bool(value) and all(isinstance(step, str) for step in value)
 
 
 def _column(pool: PromptPool, column: str | None) -> str:

@@ -16,7 +16,10 @@ class HintsConfig:
     )
     hint_column: str | None = field(
         default=None,
-        metadata={"help": "Column of the written solutions. Default: `solution`, else `demonstration`."},
+        metadata={
+            "help": "Column of the written solutions: text, messages or lists of steps. "
+            "Default: `solution`, else `demonstration`."
+        },
     )
     hint_place: str | None = field(
         default=None,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlkit.prompts.cutting import MOST_CUTS, cuts_of
+from rlkit.prompts.cutting import MOST_CUTS, cuts_between, cuts_of
 
 
 def pieces(text: str) -> list[str]:
@@ -75,3 +75,18 @@ def test_long_solutions_are_cut_at_equal_distances():
     """Each cut is graded once: of a hundred lines not all are."""
     ends = cuts_of("a\n" * 100 + "b")
     assert len(ends) == MOST_CUTS and ends[0] == 2 and ends[-1] == 200
+
+
+@given(st.lists(st.text(max_size=4), max_size=3 * MOST_CUTS))
+def test_steps_are_cut_between_them(steps):
+    """After a step and before another, at most so many, and never after all that there is to read."""
+    text, cuts = "".join(steps), cuts_between(steps).tolist()
+    ends = {len("".join(steps[:num])) for num in range(len(steps))} - {0, len(text)}
+    assert set(cuts) <= ends and cuts == sorted(set(cuts))
+    assert len(cuts) == min(len(ends), MOST_CUTS)
+
+
+def test_steps_by_hand():
+    """An empty step is no place of its own."""
+    assert cuts_between(["4+5=9", "", "\n9*2", "=18"]).tolist() == [5, 9]
+    assert cuts_between(["42"]).tolist() == []

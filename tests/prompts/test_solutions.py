@@ -28,6 +28,16 @@ def test_shares_are_those_of_cuts():
     assert beginning("x\ny", shares[3][1]) == "x\n"
 
 
+def test_a_list_of_steps_is_cut_between_them():
+    """Nowhere else: neither at a line's end within a step, nor where a step is one digit of a number."""
+    rows = [{"prompt": "a", "solution": ["1\n2", "3", "4"]}, {"prompt": "b", "solution": ["x\ny"]}]
+    solutions = Solutions(make_pool(rows))
+    shares = solutions.shares(np.arange(2))
+    assert solutions.of(rows[0]) == "1\n234"
+    assert [solutions.beginning_of(rows[0], share) for share in shares[0]] == ["", "1\n2", "1\n23"]
+    assert shares[1].tolist() == [0.0]
+
+
 def test_examined_shares_are_those_that_no_examiner_refuses():
     """What is refused is counted by its reason, and examined once."""
     solutions = Solutions(make_pool(ROWS))

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from math import gcd
 from pathlib import Path
 
@@ -108,14 +109,28 @@ def test_the_teacher_slips_only_in_every_other_last_character():
     assert slipped(rng, "3122", 0.0) == "3122"
 
 
+def test_levels_can_be_chosen():
+    """Rows of the largest level alone, as many of each task."""
+    rows = make_problems(72, split="heldout", levels=[2])
+    assert Counter(row["category"] for row in rows) == dict.fromkeys(TASKS, 6)
+    assert min(len(row["answer"]) for row in rows if row["category"] == "unpack") >= 4
+
+
 @pytest.mark.slow
-def test_a_short_run_under_a_curriculum(tmp_path):
+@pytest.mark.parametrize(
+    ("recipe", "more"),
+    [
+        ("many_tasks", {"curriculum": "rlkit"}),
+        ("hard_tasks", {"curriculum": "uniform", "hints": "predicted"}),
+    ],
+)
+def test_a_short_run_under_a_curriculum(recipe, more, tmp_path):
     tokenizer = make_tokenizer()  # an untrained policy in place of the warm start
     policy(tokenizer).save_pretrained(tmp_path / "start")
     tokenizer.save_pretrained(tmp_path / "start")
     settings = {
-        "config": "recipes/configs/many_tasks.yaml",
-        "curriculum": "rlkit",
+        "config": f"recipes/configs/{recipe}.yaml",
+        **more,
         "warm_start": tmp_path / "start",
         "output_dir": tmp_path / "run",
         "num_prompts": 144,
@@ -125,7 +140,7 @@ def test_a_short_run_under_a_curriculum(tmp_path):
     }
     words = [word for key, value in settings.items() for word in (f"--{key}", str(value))]
     done = subprocess.run(
-        [sys.executable, "recipes/train_many_tasks.py", *words],
+        [sys.executable, f"recipes/train_{recipe}.py", *words],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -135,3 +150,5 @@ def test_a_short_run_under_a_curriculum(tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "run" / "heldout.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [0, 1, 2]
     assert all(0 <= line["accuracy"] <= 1 for line in lines)
+    steps = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert ("hints" in more) == all(step.get("hints/examined", 0) > 0 for step in steps)
