@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rlkit.curriculum.estimators.evidence import best_scales
+from rlkit.curriculum.estimators.evidence import FOLDED, best_scales, products
 from rlkit.curriculum.estimators.features.hashed import WIDTH, Hashed
 
 
@@ -25,3 +25,21 @@ def test_the_feature_that_tells_gets_the_larger_scale():
     first, second = best_scales(terms, y_P, np.ones(400), start)
     assert first > 0.7 > second
     np.testing.assert_array_equal(best_scales(terms, np.zeros(400), np.ones(400), start), start)
+
+
+def terms_of_one(num, words, rng) -> Hashed:
+    bucket_E = rng.choice(WIDTH, words, replace=False)[rng.integers(0, words, 20 * num)].astype(np.int32)
+    return Hashed(
+        np.arange(num + 1) * 20, bucket_E, np.full(20 * num, 20**-0.5, np.float32), np.zeros((num, 0))
+    )
+
+
+def test_products_are_exact_of_few_terms_and_kept_of_many():
+    """Those of folded terms are right but for noise without a bias, of 1 / sqrt(FOLDED) for unit lengths."""
+    rng = np.random.default_rng(0)
+    for words, within in ((FOLDED // 2, 1e-6), (20 * FOLDED, 4 * FOLDED**-0.5)):
+        terms = terms_of_one(100, words, rng)
+        dense_NW = np.zeros((100, WIDTH), dtype=np.float32)
+        np.add.at(dense_NW, (np.repeat(np.arange(100), 20), terms.bucket_E), terms.weight_E)
+        error_NN = products(terms, 0) - dense_NW @ dense_NW.T
+        assert np.abs(error_NN).max() < within and abs(error_NN.mean()) < within / 4

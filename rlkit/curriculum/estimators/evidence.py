@@ -3,8 +3,8 @@
     y ~ Normal(0, v K),   K = sum_f s_f^2 phi_f phi_f' + N,   2 log p = -log |K| - n log(y' K^-1 y) + constant
 
 with v, the size of the noise, at its best value, and a prior on each log scale. Each scale in turn goes up
-or down by `STEP` as long as that helps. Terms are folded into `FOLDED` buckets with random signs, which keeps
-their products (count sketch), so that half a thousand groups cost some 25 ms a feature.
+or down by `STEP` as long as that helps. More than `FOLDED` different terms are folded into as many buckets
+with random signs, which keeps their products (count sketch): half a thousand groups cost 10 ms a feature.
 """
 
 from functools import cache
@@ -13,7 +13,7 @@ import numpy as np
 
 from rlkit.curriculum.estimators.features.hashed import BITS, Hashed
 
-FOLDED = 4096
+FOLDED = 2048
 STEP = 2**0.5
 """A scale is multiplied by it, or divided."""
 SCALE_BOUNDS = (0.02, 3.0)
@@ -24,7 +24,7 @@ PRIOR, PRIOR_SD = 0.7, 0.25
 
 def best_scales(terms: Hashed, y_P: np.ndarray, noise_P: np.ndarray, scale_F: np.ndarray) -> np.ndarray:
     """The scale of each feature, (F,) float32, from `scale_F` on."""
-    kernels_FPP = [_kernel(terms, number) for number in range(len(scale_F))]
+    kernels_FPP = [products(terms, number) for number in range(len(scale_F))]
     y_P = y_P - y_P.mean()
     if y_P @ y_P < 1e-9:
         return scale_F
@@ -58,12 +58,16 @@ def best_scales(terms: Hashed, y_P: np.ndarray, noise_P: np.ndarray, scale_F: np
     return np.exp(log_F).astype(np.float32)
 
 
-def _kernel(terms: Hashed, number: int) -> np.ndarray:
+def products(terms: Hashed, number: int) -> np.ndarray:
     """(P, P) products of the terms of one feature."""
     own_E = terms.bucket_E >> BITS == number
     row_E = np.repeat(np.arange(len(terms)), np.diff(terms.start_N))[own_E]
     bucket_E, weight_E = terms.bucket_E[own_E], terms.weight_E[own_E]
-    sign_E = 1 - 2 * (bucket_E >> 12 & 1)
-    folded = np.bincount(row_E * FOLDED + bucket_E % FOLDED, weight_E * sign_E, minlength=len(terms) * FOLDED)
-    folded_PM = folded.reshape(len(terms), FOLDED).astype(np.float32)
-    return (folded_PM @ folded_PM.T).astype(float)
+    bucket_M, column_E = np.unique(bucket_E, return_inverse=True)
+    num = len(bucket_M)
+    if num > FOLDED:
+        num, column_E = FOLDED, bucket_E % FOLDED
+        weight_E = weight_E * (1 - 2 * (bucket_E >> 12 & 1))
+    term_PM = np.bincount(row_E * num + column_E, weight_E, minlength=len(terms) * num)
+    term_PM = term_PM.reshape(len(terms), num).astype(np.float32)
+    return (term_PM @ term_PM.T).astype(float)

@@ -51,8 +51,7 @@ class NumbersRidge:
         self._weights_HD = np.zeros((num, width))
         self._spread_HDD = np.zeros((num, width, width))
         self._evidence_H = START_EVIDENCE * np.arange(num, dtype=float)
-        for k in range(num):
-            self._solve(k)
+        self._solve()
 
     @property
     def share_H(self) -> np.ndarray:
@@ -64,52 +63,54 @@ class NumbersRidge:
         """(N,) the value of each x: the half-lives' mean."""
         return x_ND @ (self.share_H @ self._weights_HD)
 
-    def _predict(self, x_ND: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of each value by one half-life, without the noise."""
-        spread_N = np.einsum("nd,nd->n", x_ND @ self._spread_HDD[k], x_ND)
-        return x_ND @ self._weights_HD[k], np.maximum(spread_N, 0)
-
     def learn(self, x_PD: np.ndarray, y_P: np.ndarray, weight_P: np.ndarray) -> None:
         """Takes in a round; a weight of 2 is as two groups of the same outcome."""
         if len(y_P) == 0:
             return
-        for k, half_life in enumerate(self.half_lives):
-            mean_P, spread_P = self._predict(x_PD, k)
-            total_P = spread_P + self._noise_H[k] / np.maximum(weight_P, 1e-6)
-            density = -0.5 * np.sum((np.log(total_P) + (y_P - mean_P) ** 2 / total_P)[weight_P > 0])
-            self._evidence_H[k] = MEMORY * self._evidence_H[k] + density
-            kept = 0.5 ** (len(y_P) / half_life)
-            weighted_PD = x_PD * weight_P[:, None]
-            self._second_HDD[k] = kept * self._second_HDD[k] + x_PD.T @ weighted_PD
-            self._first_HD[k] = kept * self._first_HD[k] + weighted_PD.T @ y_P
-            self._squares_H[k] = kept * self._squares_H[k] + weight_P @ y_P**2
-            self._count_H[k] = kept * self._count_H[k] + np.count_nonzero(weight_P)
-            self._follow_evidence(k)
-            self._solve(k)
+        self._evidence_H = MEMORY * self._evidence_H + self._log_density(x_PD, y_P, weight_P)
+        kept_H = 0.5 ** (len(y_P) / np.array(self.half_lives))
+        weighted_PD = x_PD * weight_P[:, None]
+        self._second_HDD = kept_H[:, None, None] * self._second_HDD + x_PD.T @ weighted_PD
+        self._first_HD = kept_H[:, None] * self._first_HD + weighted_PD.T @ y_P
+        self._squares_H = kept_H * self._squares_H + weight_P @ y_P**2
+        self._count_H = kept_H * self._count_H + np.count_nonzero(weight_P)
+        self._solve()
+        self._follow_evidence()
+        self._solve()
 
-    def _follow_evidence(self, k: int) -> None:
+    def _log_density(self, x_PD: np.ndarray, y_P: np.ndarray, weight_P: np.ndarray) -> np.ndarray:
+        """(H,) of a round's outcomes by each half-life, up to a constant."""
+        mean_HP = self._weights_HD @ x_PD.T
+        spread_HP = np.maximum(np.einsum("hpd,pd->hp", x_PD @ self._spread_HDD, x_PD), 0)
+        total_HP = spread_HP + self._noise_H[:, None] / np.maximum(weight_P, 1e-6)
+        return -0.5 * (np.log(total_HP) + (y_P - mean_HP) ** 2 / total_HP)[:, weight_P > 0].sum(axis=1)
+
+    def _follow_evidence(self) -> None:
         """One step of the fixed point, from the last solution's precisions."""
-        self._solve(k)
-        weights_D, variance_D = self._weights_HD[k], np.diag(self._spread_HDD[k])
-        error = self._squares_H[k] - 2 * weights_D @ self._first_HD[k]
-        error += weights_D @ self._second_HDD[k] @ weights_D
-        learned = 0.0
+        weights_HD = self._weights_HD
+        variance_HD = np.diagonal(self._spread_HDD, axis1=1, axis2=2)
+        error_H = self._squares_H - 2 * np.sum(weights_HD * self._first_HD, axis=1)
+        error_H += np.einsum("hd,hde,he->h", weights_HD, self._second_HDD, weights_HD)
+        learned_H = np.zeros(len(error_H))
         for block in range(1, self._precision_HB.shape[1]):
-            own = self._block_D == block
-            gamma = max(own.sum() - self._precision_HB[k, block] * variance_D[own].sum(), 1e-3)
-            learned += gamma
-            self._precision_HB[k, block] = np.clip(
-                gamma / max(weights_D[own] @ weights_D[own], 1e-12), *PRECISION_BOUNDS
+            own_D = self._block_D == block
+            variance_H = variance_HD[:, own_D].sum(axis=1)
+            gamma_H = np.maximum(own_D.sum() - self._precision_HB[:, block] * variance_H, 1e-3)
+            learned_H += gamma_H
+            self._precision_HB[:, block] = np.clip(
+                gamma_H / np.maximum(np.sum(weights_HD[:, own_D] ** 2, axis=1), 1e-12), *PRECISION_BOUNDS
             )
         # The prior counts as two groups, so that the first round does not settle it.
-        left = max(self._count_H[k] - learned - 1, 1.0)
-        self._noise_H[k] = (max(error, 0) + 2 * START_NOISE) / (left + 2)
+        left_H = np.maximum(self._count_H - learned_H - 1, 1.0)
+        self._noise_H = (np.maximum(error_H, 0) + 2 * START_NOISE) / (left_H + 2)
 
-    def _solve(self, k: int) -> None:
-        beta = 1 / self._noise_H[k]
-        precision_DD = beta * self._second_HDD[k] + np.diag(self._precision_HB[k][self._block_D])
-        self._spread_HDD[k] = np.linalg.inv(precision_DD)
-        self._weights_HD[k] = beta * self._spread_HDD[k] @ self._first_HD[k]
+    def _solve(self) -> None:
+        beta_H = 1 / self._noise_H
+        precision_HDD = beta_H[:, None, None] * self._second_HDD
+        diagonal = np.arange(len(self._block_D))
+        precision_HDD[:, diagonal, diagonal] += self._precision_HB[:, self._block_D]
+        self._spread_HDD = np.linalg.inv(precision_HDD)
+        self._weights_HD = beta_H[:, None] * np.einsum("hde,he->hd", self._spread_HDD, self._first_HD)
 
     def state_dict(self) -> dict[str, Any]:
         return {name: np.copy(getattr(self, f"_{name}")) for name in STATE}
