@@ -338,7 +338,7 @@ def test_screened_groups_that_cannot_be_shared_equally_are_told():
 @settings(max_examples=100, deadline=None)
 @given(
     rates=st.lists(st.sampled_from([0.0, 0.3, 0.7, 1.0]), min_size=12, max_size=30),
-    preset=st.sampled_from(["speed", "ssb", "vip", "knapsack", "vcrl"]),
+    preset=st.sampled_from(["speed", "ssb", "ssb half", "vip", "knapsack", "vcrl"]),
     num_groups=st.integers(2, 5),
     max_rounds=st.integers(1, 4),
     share=st.sampled_from([1, 2]),
@@ -347,6 +347,7 @@ def test_screened_groups_that_cannot_be_shared_equally_are_told():
 def test_groups_that_outlast_a_step_or_differ_in_size_add_up(
     rates, preset, num_groups, max_rounds, share, seed
 ):
+    preset, half = preset.split()[0], preset.endswith("half")
     single = preset in ("ssb", "vip", "knapsack")
     host = CoinHost(rates, seed, share)
     config = CurriculumConfig(
@@ -354,6 +355,7 @@ def test_groups_that_outlast_a_step_or_differ_in_size_add_up(
         screen=2 if preset == "speed" else None,
         max_rounds=1 if single else max_rounds,
         max_age=2 if preset in ("speed", "ssb") else None,
+        replay_share=0.5 if half else None,
     )
     curriculum = build_curriculum(config)
     curriculum.bind(numbered(len(rates)), host, num_groups, G)

@@ -200,7 +200,9 @@ class Curriculum:
         self.signal_range.load_state_dict(state["signal_range"])
         self.calibration.load_state_dict(state["calibration"])
         self.estimator.load_state_dict(state["estimator"])
-        for source, own in zip(self.sources, state["sources"], strict=True):
+        # One without a state may have come or gone with a number.
+        keeping = (source for source in self.sources if source.state_dict())
+        for source, own in zip(keeping, filter(None, state["sources"]), strict=True):
             source.load_state_dict(own)
         if self.hints is not None and "hints" in state:  # a run may go on with hints where it had none
             self.hints.load_state_dict(state["hints"])

@@ -40,6 +40,11 @@ class Filling:
         return max(self.num_groups - kept, 0)
 
     @property
+    def replayed(self) -> int:
+        """Places that groups of earlier steps have."""
+        return sum(int((reason_P == AGAIN).sum()) for _, _, reason_P, _ in self._rounds)
+
+    @property
     def hopeless(self) -> bool:
         """Prompts for a batch were rolled out, and nothing could be graded: more would cost for nothing."""
         fresh = [groups.signal_PG[groups.age_PG == 0] for _, groups, _, _ in self._rounds]

@@ -195,6 +195,13 @@ class CurriculumConfig(ValueModelConfig, HintsConfig, SafetyConfig, KeepingConfi
         default=None,
         metadata={"help": "Generations after which a kept group is not used any more (ssb, speed: 4, ours)."},
     )
+    replay_share: float | None = field(
+        default=None,
+        metadata={
+            "help": "Share of each batch that trains again on kept groups, before anything is rolled out "
+            "(ssb, rlkit_replay: 0; the released code of DOTS: 0.5)."
+        },
+    )
     allocation: str | None = field(
         default=None,
         metadata={

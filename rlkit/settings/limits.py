@@ -118,6 +118,12 @@ def check_limits(config: Any) -> None:
         lambda value: value >= 2,
         "must be at least 2: the last step is held against those before",
     )
+    _check(
+        config,
+        "replay_share",
+        lambda value: 0 <= value < 1,
+        "must be at least 0 and below 1: something has to be rolled out",
+    )
     _check(config, "apart_steps", lambda value: value >= 2, "must be at least 2: one step has no spread")
     _check(
         config,

@@ -92,7 +92,7 @@ OTHERWISE = {
     **{"judgement_weight": 0.3, "judgement_memory": 7, "judgement_length": 7},
     **{"value_learning_rate": 0.1, "bank_momentum": 0.6, "allocation": "cures"},
     **dict.fromkeys(("screen", "shelf_size", "max_age", "likelihood_samples"), 3),
-    **{"headroom": 3.0, "explore_share": 0.3, "repeat_gap": 7, "group_cost": 3.0},
+    **{"headroom": 3.0, "explore_share": 0.3, "replay_share": 0.5, "repeat_gap": 7, "group_cost": 3.0},
     **{"value_features": "text,answer", "value_layer": 0.25, "feature_age": 7},
 }
 """A value of each number that no preset has by itself."""

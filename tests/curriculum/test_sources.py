@@ -1,6 +1,7 @@
 """Guards sources as a seam: one of a user's own fills a batch beside ours, in the order that was listed."""
 
 import numpy as np
+import pytest
 
 from rlkit.collect import NoLedger, collect
 from rlkit.curriculum import PRESETS, Curriculum, build_curriculum
@@ -11,7 +12,8 @@ from rlkit.curriculum.sources.rounds import Rounds
 from rlkit.curriculum.sources.source import Source
 from rlkit.hosts.simulated.host import SimulationConfig, prepare
 from rlkit.record.checkpoint import load_state, save_state
-from rlkit.types import Prediction, Proposal
+from rlkit.settings.config import CurriculumConfig
+from rlkit.types import REPLAYED, Prediction, Proposal
 
 CONFIG = SimulationConfig(num_prompts=80, groups_per_step=8, num_generations=4, seed=3)
 
@@ -80,4 +82,41 @@ def test_presets_list_their_sources_in_the_order_of_the_step():
         "dots": ["Probe", "Rounds"],
         "vcrl": ["Banked"],
     }
+    share = CurriculumConfig("rlkit_replay", replay_share=0.5)
+    assert kinds(share) == ["Ahead", "Rounds", "Replay"]
     assert {name: kinds(name) for name in PRESETS} == {name: own.get(name, ["Rounds"]) for name in PRESETS}
+
+
+def with_share(share):
+    return build_curriculum(CurriculumConfig("ssb", replay_share=share, curriculum_seed=2))
+
+
+def test_replay_has_its_share_before_anything_is_rolled_out():
+    """Half of eight places, as soon as the shelf has as many; what the filter leaves free comes on top."""
+    curriculum = with_share(0.5)
+    host, before, rolled_out = prepare(curriculum, CONFIG), 0, []
+    for _ in range(12):
+        batch = collect(curriculum, host, 8, NoLedger())
+        again = int((batch.round_P == REPLAYED).sum())
+        fresh, informative = len(batch.groups) - again, batch.groups.informative_P
+        assert fresh == 8 - min(4, before), "no more is rolled out than there are places"
+        dropped = int((~informative[batch.round_P != REPLAYED]).sum())
+        assert again == min(before, min(4, before) + dropped)
+        assert len(batch.chosen_B) == len(set(batch.groups.index_P[batch.chosen_B].tolist())) == 8
+        before = len(curriculum.shelf.index)
+        rolled_out.append(fresh)
+    assert rolled_out[0] == 8 and rolled_out.count(4) >= 4
+
+
+@pytest.mark.parametrize(("old", "new"), [(0.5, 0.0), (0.0, 0.5)])
+def test_a_run_goes_on_with_another_share(old, new, caplog):
+    """The shelf stays, and a warning says what changed."""
+    curriculum = with_share(old)
+    host = prepare(curriculum, CONFIG)
+    for _ in range(4):
+        collect(curriculum, host, 8, NoLedger())
+    other = with_share(new)
+    prepare(other, CONFIG)
+    other.load_state_dict(curriculum.state_dict())
+    np.testing.assert_array_equal(other.shelf.index, curriculum.shelf.index)
+    assert f"replay_share {old} -> {new}" in caplog.text

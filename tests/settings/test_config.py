@@ -23,6 +23,7 @@ from rlkit.settings.safety import SafetyConfig
         ({"judgement_length": 0}, "judgement_length (0) must be at least 1"),
         ({"value_learning_rate": 0.0}, "value_learning_rate (0.0) must be above 0"),
         ({"mastered": 90.0}, "mastered (90.0) must lie in 0 to 1"),
+        ({"replay_share": 1.0}, "replay_share (1.0) must be at least 0 and below 1: something has to be"),
         ({"decay": -0.1}, "decay (-0.1) must lie in 0 to 1"),
         ({"floor": 2.0}, "floor (2.0) must lie in 0 to 1"),
         ({"skip_base": 1.5}, "skip_base (1.5) must lie in 0 to 1"),

@@ -15,11 +15,11 @@ from rlkit.curriculum.presets.preset import (
     numbers_of_rounds,
     of_rounds,
     picked,
+    replaying,
     scale_of,
 )
 from rlkit.curriculum.selectors import in_order
 from rlkit.curriculum.sources.banked import Bank, Banked
-from rlkit.curriculum.sources.replay import Replay
 from rlkit.curriculum.sources.rounds import Rounds
 from rlkit.curriculum.sources.screened import Screened
 from rlkit.settings.config import CurriculumConfig
@@ -46,7 +46,7 @@ def _speed(config: CurriculumConfig) -> Parts:
 
 def _ssb(config: CurriculumConfig) -> Parts:
     rounds = Rounds(in_order, zero_variance, **numbers_of_rounds(config))
-    return Parts(Neutral(), (rounds, Replay(**picked(config, "max_age", capacity="shelf_size"))))
+    return Parts(Neutral(), replaying(config, rounds))
 
 
 FILTERING: dict[str, Preset] = {
@@ -138,7 +138,7 @@ FILTERING: dict[str, Preset] = {
         paper="Skywork R1V2's selective sample buffer (arXiv 2504.16656)",
         ranged=False,
         # Neither the buffer's size nor an age limit was found: both are ours.
-        numbers={**ONE_ROUND, "shelf_size": 512, "max_age": 4},
+        numbers={**ONE_ROUND, "shelf_size": 512, "max_age": 4, "replay_share": 0.0},
         parts=lambda config, truth: _ssb(config),
     ),
 }

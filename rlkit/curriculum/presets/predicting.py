@@ -17,13 +17,12 @@ from rlkit.curriculum.presets.preset import (
     numbers_of_rounds,
     of_rounds,
     picked,
+    replaying,
     scale_of,
 )
 from rlkit.curriculum.selectors import most_gain, most_varied, nearest, softmax
 from rlkit.curriculum.sources.probe import Probe
-from rlkit.curriculum.sources.replay import Replay
 from rlkit.curriculum.sources.rounds import Rounds
-from rlkit.curriculum.sources.source import Source
 from rlkit.settings.config import CurriculumConfig
 
 
@@ -55,17 +54,22 @@ def _dots(config: CurriculumConfig) -> Parts:
     return Parts(estimator, (probe, Rounds(selector, **numbers_of_rounds(config))))
 
 
-def _fused(config: CurriculumConfig, filter: Filter = keep_all, *others: Source) -> Parts:
-    """Chosen prompts, and the sources that fill what the filter leaves free."""
+def _fused(config: CurriculumConfig) -> Parts:
+    estimator, rounds = _chosen(config, keep_all)
+    return Parts(estimator, (rounds,))
+
+
+def _fused_replay(config: CurriculumConfig) -> Parts:
+    estimator, rounds = _chosen(config, zero_variance)
+    return Parts(estimator, replaying(config, rounds))
+
+
+def _chosen(config: CurriculumConfig, filter: Filter) -> tuple[Fused, Rounds]:
     estimator = Fused(_value_model(config), scale=scale_of(config), **picked(config, "decay", "repeat_gap"))
     selector = partial(most_gain, scale=scale_of(config), **picked(config, "headroom", "group_cost"))
     gap = estimator.admission if config.repeat_gap else None
     numbers = {**numbers_of_rounds(config, explore_admission=gap), "fallback_steps": config.fallback_steps}
-    return Parts(estimator, (Rounds(selector, filter, admission=gap, **numbers), *others))
-
-
-def _fused_replay(config: CurriculumConfig) -> Parts:
-    return _fused(config, zero_variance, Replay(**picked(config, "max_age", capacity="shelf_size")))
+    return estimator, Rounds(selector, filter, admission=gap, **numbers)
 
 
 # The paper's head and its learning rate were not found: these are ours, from the addition task (LOG.md).
@@ -171,7 +175,7 @@ PREDICTING: dict[str, Preset] = {
         rule="as rlkit; groups with no variance are replaced by recent ones, as in ssb",
         paper="ours, with Skywork R1V2's selective sample buffer (arXiv 2504.16656)",
         ranged=True,
-        numbers={**FUSED, "candidates": 32, "shelf_size": 512, "max_age": 4},
+        numbers={**FUSED, "candidates": 32, "shelf_size": 512, "max_age": 4, "replay_share": 0.0},
         parts=lambda config, truth: _fused_replay(config),
     ),
 }

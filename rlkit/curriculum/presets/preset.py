@@ -13,6 +13,7 @@ from rlkit.curriculum.filters import Filter, keep_all
 from rlkit.curriculum.scale import Scale
 from rlkit.curriculum.selectors import Selector, in_order
 from rlkit.curriculum.sources.exploration import Exploration
+from rlkit.curriculum.sources.replay import Ahead, Replay
 from rlkit.curriculum.sources.rounds import Rounds
 from rlkit.curriculum.sources.source import Source
 from rlkit.prompts.pool import Admission
@@ -86,6 +87,12 @@ def picked(config: CurriculumConfig, *names: str, **renamed: str) -> dict[str, A
         argument: getattr(config, name)
         for argument, name in (*zip(names, names, strict=True), *renamed.items())
     }
+
+
+def replaying(config: CurriculumConfig, rounds: Rounds) -> tuple[Source, ...]:
+    """Rounds, and replay where the filter leaves places free; for a share of the batch before them, too."""
+    replay = Replay(**picked(config, "max_age", capacity="shelf_size", share="replay_share"))
+    return (Ahead(replay), rounds, replay) if replay.share else (rounds, replay)
 
 
 def scale_of(config: CurriculumConfig) -> Scale:

@@ -1,9 +1,14 @@
 """Replay: where a batch misses some groups, trained groups of earlier steps train again (SSB).
 
+A share of each batch may be theirs before anything is rolled out (rollout replay; DOTS, arXiv 2506.05316).
+
 They are drawn without replacement in proportion to their mean absolute advantage,
 mean |r - mean| / (std + 1e-4), std unbiased as TRL's (Skywork R1V2, arXiv 2504.16656). What was drawn stays
 until it is too old or its prompt is rolled out anew.
 """
+
+import math
+from typing import Any
 
 import numpy as np
 
@@ -37,18 +42,35 @@ class Replay(Source):
     Args:
         capacity: groups kept; the oldest go first.
         max_age: generations after which a group goes.
+        share: of a batch, that is its own beforehand, by `Ahead`.
     """
 
     shelf: Trained
 
-    def __init__(self, capacity: int, max_age: int):
-        self.shelf = Trained(capacity, max_age)
+    def __init__(self, capacity: int, max_age: int, share: float = 0.0):
+        self.shelf, self.share = Trained(capacity, max_age), share
 
     def fill(self, filling: Filling, host: Host) -> None:
-        """The main process's choice, on every process."""
-        drawn = self.shelf.draw(filling.missing, filling.index, self.owner.rng)
+        self.add(filling.missing, filling, host)
+
+    def add(self, num: int, filling: Filling, host: Host) -> None:
+        """Up to `num` groups: the main process's choice, on every process."""
+        drawn = self.shelf.draw(num, filling.index, self.owner.rng)
         if len(drawn):
             filling.replay(self.shelf.of(host.agree(as_proposed(drawn)).index_P))
+
+    def numbers(self) -> dict[str, Any]:
+        return {"replay_share": self.share}
+
+
+class Ahead(Source):
+    """Gives replay its share of the batch before anything is rolled out, so that less is."""
+
+    def __init__(self, replay: Replay):
+        self.replay = replay
+
+    def fill(self, filling: Filling, host: Host) -> None:
+        self.replay.add(math.floor(self.replay.share * filling.num_groups), filling, host)
 
 
 def mean_absolute_advantage(reward_PG: np.ndarray) -> np.ndarray:

@@ -97,7 +97,8 @@ class Rounds(Source):
         for _ in range(self.max_rounds):
             if filling.missing == 0 or filling.hopeless:
                 return
-            size = host.whole(self.round_size(filling.missing, filling.num_groups), self.first_count)
+            places = filling.num_groups - filling.replayed
+            size = host.whole(self.round_size(filling.missing, places), self.first_count)
             proposal = host.agree(self.propose(size, exclude=filling.index))
             if len(proposal.index_P) == 0:
                 return
@@ -178,9 +179,9 @@ class Rounds(Source):
             return self.allocation(prediction, num * self.owner.group_size)
         return np.full(num, self.first_count)
 
-    def round_size(self, missing: int, num_groups: int) -> int:
-        """Prompts to roll out for about `missing` survivors of the filter, `oversample` batches at most."""
-        most = math.ceil(self.oversample * num_groups)
+    def round_size(self, missing: int, places: int) -> int:
+        """Prompts to roll out for about `missing` groups that pass, `oversample` times `places` at most."""
+        most = math.ceil(self.oversample * places)
         return min(most, math.ceil(missing / max(self._keep_rate, 0.1)))
 
     def finish(self, batch: Batch) -> None:

@@ -12,7 +12,7 @@ from rlkit.curriculum.curriculum import Curriculum
 from rlkit.curriculum.estimators.perplexity_band import PerplexityBand
 from rlkit.curriculum.filters import top_variance
 from rlkit.curriculum.presets import PRESETS, build_curriculum
-from rlkit.curriculum.sources.replay import Replay
+from rlkit.curriculum.sources.replay import Ahead, Replay
 from rlkit.curriculum.sources.rounds import Rounds
 from rlkit.hosts.async_trl.places import AsyncGRPOConfig
 from rlkit.hosts.async_trl.senses import ServerSenses
@@ -36,6 +36,8 @@ def why_not(curriculum: Curriculum) -> str | None:
         return f"adds to the update ({', '.join(curriculum.objectives)}), which is TRL's alone here"
     if curriculum.hints is not None:
         return "gives hints"
+    if any(isinstance(source, Ahead) for source in curriculum.sources):
+        return "gives replay a share of each batch beforehand (replay_share), and there are no rounds here"
     if [type(source) for source in curriculum.sources] not in ([Rounds], [Rounds, Replay]):
         names = ", ".join(type(source).__name__ for source in curriculum.sources)
         return f"takes groups from more than fresh rounds and replay ({names}), and there are no rounds here"

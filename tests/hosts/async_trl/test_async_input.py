@@ -65,6 +65,11 @@ def test_presets_that_cannot_run_name_those_that_can(tmp_path, name):
         build(tmp_path, curriculum=CurriculumConfig(name, **numbers))
 
 
+def test_a_share_for_replay_cannot(tmp_path):
+    with pytest.raises(ValueError, match=r"gives replay a share of each batch beforehand \(replay_share\)"):
+        build(tmp_path, curriculum=CurriculumConfig("ssb", replay_share=0.5))
+
+
 @pytest.mark.parametrize("name", ["states", "last_state"])
 def test_features_of_the_policy_cannot(tmp_path, name):
     with pytest.raises(ValueError, match=rf"looks at the policy itself \({name}\), which is with the update"):

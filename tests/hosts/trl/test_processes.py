@@ -58,6 +58,7 @@ JOBS = {
         {**STEPS, "loss_type": "grpo"},
     ),
     "ssb": ({"curriculum": "ssb"}, 4, 16, SAVING),
+    "share": ({"curriculum": "ssb", "replay_share": 0.5}, 4, 16, STEPS),
     "speed": ({"curriculum": "speed", "screen": 2, "max_rounds": 2}, 4, 16, SAVING),
     "vip": ({"curriculum": "vip", "value_learning_rate": 0.1}, 4, 16, STEPS),
     # Every process would choose otherwise: the main one's choice holds.

@@ -99,10 +99,14 @@ def test_resume_of_the_other_presets(tmp_path, preset):
     assert_resumes_exactly(tmp_path, tiny(preset), data=make_tiered() if preset == "rmt" else None)
 
 
-@pytest.mark.parametrize("preset", ["ssb", "speed"])
-def test_resume_with_groups_on_the_shelf(tmp_path, preset):
+@pytest.mark.parametrize(
+    "curriculum",
+    [tiny("ssb"), CurriculumConfig("ssb", replay_share=0.5), tiny("speed")],
+    ids=["ssb", "share", "speed"],
+)
+def test_resume_with_groups_on_the_shelf(tmp_path, curriculum):
     """The checkpoint holds groups to train on again, or to complete, and their completions."""
-    curriculum = replace(tiny(preset), curriculum_signal="even_start")
+    curriculum = replace(curriculum, curriculum_signal="even_start")
     assert_resumes_exactly(tmp_path, curriculum, seed=12)
     state = load_state(tmp_path / "stopped" / "checkpoint-3", "curriculum")
     shelf = next(source["shelf"] for source in state["curriculum"]["sources"] if "shelf" in source)

@@ -55,7 +55,11 @@ def logprobs(model, prompt_ids, completion_ids):
     return values.gather(1, completion_ids[:, None])[:, 0]
 
 
-@pytest.mark.parametrize("curriculum", [CurriculumConfig(curriculum="ssb"), SPEED], ids=["ssb", "speed"])
+@pytest.mark.parametrize(
+    "curriculum",
+    [CurriculumConfig("ssb"), CurriculumConfig("ssb", replay_share=0.5), SPEED],
+    ids=["ssb", "share", "speed"],
+)
 def test_old_logprobs_are_of_the_policy_that_sampled(tmp_path, curriculum):
     if curriculum.curriculum == "speed":  # many are screened and few are missing, so that some wait
         curriculum = CurriculumConfig(curriculum="speed", screen=2, max_rounds=2)
