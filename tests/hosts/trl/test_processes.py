@@ -58,6 +58,8 @@ JOBS = {
         {**STEPS, "loss_type": "grpo"},
     ),
     "ssb": ({"curriculum": "ssb"}, 4, 16, SAVING),
+    # Rows are dealt across processes, so that another one may compute the logprobs of what is kept.
+    "ssb-parts": ({"curriculum": "ssb"}, 4, 16, {**SAVING, "gradient_accumulation_steps": 2}),
     "speed": ({"curriculum": "speed", "screen": 2, "max_rounds": 2}, 4, 16, SAVING),
     "vip": ({"curriculum": "vip", "value_learning_rate": 0.1}, 4, 16, STEPS),
     # Every process would choose otherwise: the main one's choice holds.
@@ -101,6 +103,7 @@ RESUMED = (
     "rlkit",
     "dots",
     "ssb",
+    "ssb-parts",
     "speed",
     "metis",
     *CYCLES,
