@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from rlkit.hosts.trl.answering import answering
 from rlkit.hosts.trl.judgements import replaced
 from rlkit.hosts.trl.kept import Completion
 
@@ -21,10 +22,11 @@ IMAGES = ("image", "images")
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A batch for the update: this process's completions, the rewards of all rows (R, F), and the groups'
-    sizes (B,)."""
+    """A batch for the update: this process's completions and their numbers in the generation, the rewards of
+    all rows (R, F), and the groups' sizes (B,)."""
 
     completions: list[Completion]
+    rows: list[int]
     rewards: torch.Tensor
     size_B: np.ndarray
 
@@ -41,17 +43,6 @@ class RolledOut:
 
     def reset(self, **row: Any) -> None:
         pass
-
-
-@contextmanager
-def answering(trainer: Any, **methods: Callable[..., Any]) -> Iterator[None]:
-    """These answer in place of the trainer's methods of that name."""
-    vars(trainer).update(methods)
-    try:
-        yield
-    finally:
-        for name in methods:
-            del vars(trainer)[name]
 
 
 def prepared_prompts(trainer: Any, score: Callable[[list[dict]], Any], rows: list[dict]) -> list:

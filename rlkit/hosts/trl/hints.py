@@ -15,7 +15,7 @@ import numpy as np
 from trl.chat_template_utils import parse_response
 
 from rlkit.curriculum.hints import Hints
-from rlkit.hosts.trl.given_back import answering
+from rlkit.hosts.trl.answering import answering
 
 PARAGRAPH = "\n\nThe solution begins like this:\n\n"
 """Before a hint in the user's message."""

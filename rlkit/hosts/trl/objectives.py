@@ -13,8 +13,8 @@ from transformers import TrainerCallback
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
+from rlkit.hosts.trl.answering import answering
 from rlkit.hosts.trl.doubled import doubled_logits, expected_discriminator
-from rlkit.hosts.trl.given_back import answering
 from rlkit.hosts.trl.learner import TRLLearner
 from rlkit.hosts.trl.own_step import OwnSteps
 from rlkit.hosts.trl.rollouts import given_row

@@ -209,8 +209,8 @@ class TRLHost:
         rewards[padding.to(rewards.device)] = torch.nan
         in_place = batch.num_rounds == 1 and row_R == list(rolled_out)
         completions = self._completions if in_place else self._everywhere(row_R)
-        share = np.array_split(row_R, self.world)[self.rank]
-        return Held([completions[row] for row in share.tolist()], rewards, size_B)
+        rows = np.array_split(row_R, self.world)[self.rank].tolist()
+        return Held([completions[row] for row in rows], rows, rewards, size_B)
 
     def _rows(self, groups: Groups, position: int) -> list[int]:
         """The rows of a group's completions: kept ones, which get a row in this step, then new ones."""
@@ -245,7 +245,7 @@ class TRLHost:
         wanted = set(rows)
         return dict(gather_object([(row, kept) for row, kept in self._completions.items() if row in wanted]))
 
-    def keep(self, groups: Groups) -> None:
+    def keep(self, groups: Groups, batch: Batch) -> None:
         """Keeps these groups' completions, and no others, for later steps; before the policy changes."""
         fresh = {
             int(index): self._rows_of[int(index)]
@@ -257,5 +257,7 @@ class TRLHost:
         rewards = torch.cat(self._rewards).cpu()
         for row in rows:
             completions[row].rewards = rewards[row].tolist()
-        new = {index: [completions[row] for row in group] for index, group in fresh.items()}
-        self.kept.replace(groups.index_P.tolist(), new)
+        new = {index: {row: completions[row] for row in group} for index, group in fresh.items()}
+        trained = np.flatnonzero(batch.trained_P).tolist()
+        trained_rows = {row for position in trained for row in self.fresh_rows(batch.groups, position)}
+        self.kept.replace(groups.index_P.tolist(), new, trained_rows)

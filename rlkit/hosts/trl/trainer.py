@@ -194,9 +194,8 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         with given_back(self, held) as rows:
             output = super()._generate_and_score_completions(rows)
         if self.curriculum.shelf is not None:
-            self.host.keep(self.curriculum.shelf.groups)
-            if (batch.groups.age_PG[batch.chosen_B] > 0).any():
-                self.host.kept.with_their_policy(output, held.completions)
+            self.host.keep(self.curriculum.shelf.groups, batch)
+            self.host.kept.with_their_policy(output, held.rows, held.completions)
         if (held.size_B != self._group_size).any():
             output["advantages"] = uneven.advantages(self, held)
         return self.objectives.weigh(uneven.without_padding(self, output, batch, held))
@@ -212,7 +211,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         beta = self.beta
         self.beta = beta * inputs.get("row_scale", 1.0)
         try:
-            with self.objectives.weighing(inputs):
+            with self.host.kept.reading(inputs), self.objectives.weighing(inputs):
                 loss = super()._compute_loss(model, inputs)
         finally:
             self.beta = beta

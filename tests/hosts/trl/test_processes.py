@@ -59,6 +59,8 @@ JOBS = {
     ),
     "ssb": ({"curriculum": "ssb"}, 4, 16, SAVING),
     "share": ({"curriculum": "ssb", "replay_share": 0.5}, 4, 16, STEPS),
+    # Rows are dealt across processes, so that another one may compute the logprobs of what is kept.
+    "ssb-parts": ({"curriculum": "ssb"}, 4, 16, {**SAVING, "gradient_accumulation_steps": 2}),
     "speed": ({"curriculum": "speed", "screen": 2, "max_rounds": 2}, 4, 16, SAVING),
     "vip": ({"curriculum": "vip", "value_learning_rate": 0.1}, 4, 16, STEPS),
     # Every process would choose otherwise: the main one's choice holds.
@@ -102,6 +104,7 @@ RESUMED = (
     "rlkit",
     "dots",
     "ssb",
+    "ssb-parts",
     "speed",
     "metis",
     *CYCLES,
