@@ -5,6 +5,7 @@ go to the second and line breaks to the first, as most tokenizers join them (" T
 """
 
 import re
+from itertools import accumulate
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def cuts_of(text: str) -> np.ndarray:
     sentences = [match.end() for match in _SENTENCE.finditer(text) if _ends(text[: match.end()])]
     last = len(text.rstrip())
     ends = sorted(end for end in {*lines, *sentences} if end < last and closed[end] and text[:end].strip())
-    return _at_most(np.array(ends, dtype=np.int64))
+    return _at_most(ends)
 
 
 def cuts_between(steps: list[str]) -> np.ndarray:
@@ -40,13 +41,14 @@ def cuts_between(steps: list[str]) -> np.ndarray:
 
     cuts_between(["4+5=9", "\\n9*2", "=18"]) -> [5, 9]
     """
-    lengths = np.array([len(step) for step in steps], dtype=np.int64)
-    ends = np.unique(np.cumsum(lengths))  # an empty step has no end of its own
-    return _at_most(ends[(ends > 0) & (ends < lengths.sum())])
+    *ends, last = accumulate(map(len, steps), initial=0)
+    return _at_most(sorted({end for end in ends if 0 < end < last}))  # an empty step has no end of its own
 
 
-def _at_most(ends: np.ndarray) -> np.ndarray:
-    return ends[np.linspace(0, len(ends) - 1, min(len(ends), MOST_CUTS)).round().astype(int)]
+def _at_most(ends: list[int]) -> np.ndarray:
+    if len(ends) > MOST_CUTS:
+        ends = [ends[place] for place in np.linspace(0, len(ends) - 1, MOST_CUTS).round().astype(int)]
+    return np.array(ends, dtype=np.int64)
 
 
 def _ends(text: str) -> bool:

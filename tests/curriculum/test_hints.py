@@ -146,6 +146,21 @@ def test_estimators_learn_from_unaided_groups_only():
     assert (metrics["hints/solved_unaided"], metrics["hints/solved_only_helped"]) == (1 / 8, 1 / 8)
 
 
+def test_only_what_is_to_be_revealed_is_examined():
+    """A grading of each beginning: not of prompts that stay unaided."""
+    hints = Hints(Predicted(price=1.0), scale=Scale())
+    hints.bind(make_pool(POOL))
+    examined = []
+
+    def examiner(row, solution, parts):
+        examined.append(row["prompt"])
+        return [""] * len(parts)
+
+    hints.solutions.examiners = [examiner]
+    share_P, _ = hints.settle(np.arange(3), np.array([0.0, 0.5, 0.0]), Prediction.neutral(3))
+    assert examined == ["1"] and (share_P > 0).tolist() == [False, True, False]
+
+
 def test_the_selector_prefers_an_unaided_prompt_of_the_same_variance():
     """At mean one half, help costs the variance its share; without a price nothing is taken off."""
     hints = make_hints(resolve_config(CurriculumConfig(hints="predicted")), Scale())

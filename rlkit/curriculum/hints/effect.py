@@ -77,7 +77,7 @@ class Effect:
         return MEMORY ** (self.pool.step - self._step_N[index_N]).astype(float)
 
     def success(self, logit_N: np.ndarray, share_N: np.ndarray) -> np.ndarray:
-        """Success rates at these shares, (N,)."""
+        """Success rates at these shares; the arrays are broadcast."""
         return 1 / (1 + np.exp(-(logit_N + share_N * self.slope(logit_N))))
 
     def slope(self, logit_N: np.ndarray) -> np.ndarray:

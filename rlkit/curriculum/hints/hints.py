@@ -81,10 +81,11 @@ class Hints:
 
         Of an unaided prompt that is what the estimator says.
         """
-        allowed = self.solutions.examined(index_P)
-        share_P = np.array(
-            [below(shares, share) for shares, share in zip(allowed, share_P.tolist(), strict=True)]
-        )
+        share_P, wanted = share_P.copy(), np.flatnonzero(share_P > 0)
+        allowed = self.solutions.examined(index_P[wanted])
+        share_P[wanted] = [
+            below(shares, share) for shares, share in zip(allowed, share_P[wanted], strict=True)
+        ]
         helped = self.effect.prediction(index_P, share_P, unaided)
         self.effect.expect(index_P, unaided)
         return share_P, _where(share_P > 0, helped, unaided)

@@ -32,14 +32,12 @@ class Predicted:
     def choose(
         self, index_N: np.ndarray, possible: list[np.ndarray], logit_N: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
-        return np.array(
-            [self._best(shares, logit) for shares, logit in zip(possible, logit_N.tolist(), strict=True)]
-        )
-
-    def _best(self, share_K: np.ndarray, logit: float) -> float:
-        """Of equals the least."""
-        p_K = self._effect.success(np.full(len(share_K), logit), share_K)
-        return float(share_K[np.argmax(p_K * (1 - p_K) * (1 - self.price * share_K))])
+        share_NK = np.zeros((len(possible), max(map(len, possible), default=1)))
+        for row_K, share_K in zip(share_NK, possible, strict=True):
+            row_K[: len(share_K)] = share_K
+        p_NK = self._effect.success(logit_N[:, None], share_NK)
+        worth_NK = p_NK * (1 - p_NK) * (1 - self.price * share_NK)
+        return share_NK[np.arange(len(possible)), np.argmax(worth_NK, axis=1)]  # of equals the least
 
     def observe(self, groups: Groups) -> None:
         pass
