@@ -107,7 +107,12 @@ class KeptCompletions:
 
     @contextmanager
     def reading(self, inputs: dict[str, Any]) -> Iterator[None]:
-        """Inside, the forward of a micro-batch's loss gives the old logprobs that are missing."""
+        """Inside, the first forward, which is that of a micro-batch's loss, gives the old logprobs that are
+        missing.
+
+        Raises:
+            RuntimeError: there was none.
+        """
         if ROW not in inputs:
             yield
             return
@@ -115,13 +120,19 @@ class KeptCompletions:
 
         def read(*args: Any, **kwargs: Any) -> tuple:
             logprobs, *others = score(*args, **kwargs)
-            present, old = logprobs.detach(), inputs[OLD]
-            inputs[OLD] = torch.where(old.isnan(), present, old.to(present))
-            self._take(inputs[ROW].tolist(), present)
+            if ROW in inputs:
+                present, old = logprobs.detach(), inputs[OLD]
+                inputs[OLD] = torch.where(old.isnan(), present, old.to(present))
+                self._take(inputs.pop(ROW).tolist(), present)
             return logprobs, *others
 
         with answering(self.trainer, _get_per_token_logps_and_entropies=read):
             yield
+        if ROW in inputs:
+            raise RuntimeError(
+                f"{type(self.trainer).__name__} has a loss without _get_per_token_logps_and_entropies, from "
+                "which replay takes old log-probabilities; call it there, or use a preset without replay"
+            )
 
     def _take(self, rows: list[int], logprobs: torch.Tensor) -> None:
         """Gives completions on every process their logprobs, which are among those of some process's rows."""

@@ -203,6 +203,10 @@ class CurriculumGRPOTrainer(GRPOTrainer):
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         return self.retry(super()._generate_single_turn, *args, **kwargs)
 
+    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        with self.host.kept.reading(inputs):
+            return super().compute_loss(model, inputs, *args, **kwargs)
+
     def _compute_loss(self, model: nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
         """As TRL's, with the objectives.
 
@@ -211,7 +215,7 @@ class CurriculumGRPOTrainer(GRPOTrainer):
         beta = self.beta
         self.beta = beta * inputs.get("row_scale", 1.0)
         try:
-            with self.host.kept.reading(inputs), self.objectives.weighing(inputs):
+            with self.objectives.weighing(inputs):
                 loss = super()._compute_loss(model, inputs)
         finally:
             self.beta = beta

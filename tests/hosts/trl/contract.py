@@ -39,6 +39,7 @@ SIGNATURES = {
         "has_tool_images",
     ],
     GRPOTrainer._calculate_rewards: ["self", "inputs", "prompts", "completions", "completion_ids_list"],
+    GRPOTrainer.compute_loss: ["self", "model", "inputs", "return_outputs", "num_items_in_batch"],
     GRPOTrainer._compute_loss: ["self", "model", "inputs"],
     GRPOTrainer._tokenize_prompts: ["self", "prompts"],
     GRPOTrainer._save_checkpoint: ["self", "model", "trial"],

@@ -1,5 +1,7 @@
 """Guards where old logprobs come from: the loss's own forward where TRL computes none, else from TRL."""
 
+import math
+
 import pytest
 import torch
 from test_resume import assert_resumes_exactly
@@ -13,8 +15,10 @@ from tiny_trl import (
     metrics,
     weights,
 )
+from trl import GRPOTrainer
 
 from rlkit import CurriculumConfig
+from rlkit.objectives import ObjectivesConfig
 
 OLD = "old_per_token_logps"
 ROWS = GROUPS * NUM_GENERATIONS
@@ -57,11 +61,31 @@ class Separate(Watching):
         ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
         mask = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
         with torch.no_grad():
-            scored = self._get_per_token_logps_and_entropies(
-                model, ids, mask, inputs["completion_ids"].shape[1], batch_size=3
+            scored = GRPOTrainer._get_per_token_logps_and_entropies(
+                self, model, ids, mask, inputs["completion_ids"].shape[1], batch_size=3
             )[0]
         inputs[OLD] = torch.where(inputs[OLD].isnan(), scored, inputs[OLD])
         return super()._compute_loss(model, inputs)
+
+
+class OwnLoss(Watching):
+    """A loss of a subclass: TRL's for tokens, without clipping."""
+
+    def _compute_loss(self, model, inputs):
+        ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
+        mask = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
+        logprobs = self._logprobs(model, ids, mask, inputs["completion_ids"].shape[1])
+        ratio = (logprobs - inputs[OLD]).exp()
+        return -(ratio * inputs["advantages"][:, None] * inputs["completion_mask"]).mean()
+
+    def _logprobs(self, *args):
+        return self._get_per_token_logps_and_entropies(*args)[0]
+
+
+class OwnForward(OwnLoss):
+    def _logprobs(self, model, ids, mask, width):
+        logits = model(input_ids=ids, attention_mask=mask).logits[:, -width - 1 : -1]
+        return logits.log_softmax(-1).gather(2, ids[:, -width:, None])[..., 0]
 
 
 def trained(folder, curriculum="ssb", kind=Scoring, **settings):
@@ -112,10 +136,11 @@ def test_the_policy_moves_between_iterations(tmp_path):
     trainer = trained(tmp_path, num_iterations=2, max_steps=8)
     rows, first = list(rows_of(trainer)), {}
     for start in range(0, len(rows), 2 * ROWS):
-        for tokens, is_new, now, old in rows[start : start + ROWS]:
-            assert not is_new
-            if torch.allclose(now, old, atol=1e-6):
+        for tokens, is_missing, now, old in rows[start : start + ROWS]:
+            assert not is_missing
+            if tokens not in first:
                 first[tokens] = old
+                torch.testing.assert_close(now, old, atol=1e-6, rtol=0)
             assert torch.equal(old, first[tokens])
         for tokens, _, now, old in rows[start + ROWS : start + 2 * ROWS]:
             assert torch.equal(old, first[tokens])
@@ -130,6 +155,7 @@ VARIANTS = {
     "delta": {"delta": 1.5},
     "off-policy-mask": {"off_policy_mask_threshold": 0.01},
     "two-parts": ALIGNED["two-parts"],
+    "objective": {"extra": {"objectives": ObjectivesConfig("clip_b", clip_b_mu=0.5)}, "seed": 5},
 }
 
 
@@ -158,3 +184,11 @@ def test_resume(tmp_path, cycle):
     curriculum = CurriculumConfig(curriculum="ssb", curriculum_signal="even_start")
     assert_resumes_exactly(tmp_path, curriculum, seed=12, **ALIGNED[cycle])
     assert any(stale_steps(tmp_path / "straight")[3:])
+
+
+def test_a_loss_of_ones_own_gets_them_too(tmp_path):
+    trainer = trained(tmp_path / "scored", kind=OwnLoss)
+    assert any(stale_steps(tmp_path / "scored"))
+    assert all(map(math.isfinite, losses(trainer))) and any(losses(trainer))
+    with pytest.raises(RuntimeError, match="OwnForward has a loss without _get_per_token_logps"):
+        trained(tmp_path / "not", kind=OwnForward)
