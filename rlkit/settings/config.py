@@ -7,11 +7,12 @@ from rlkit.settings.hints import HintsConfig
 from rlkit.settings.keeping import KeepingConfig
 from rlkit.settings.limits import CHOICES, check_choices, check_limits, check_together
 from rlkit.settings.safety import SafetyConfig
+from rlkit.settings.shelf import ShelfConfig
 from rlkit.settings.value_model import ValueModelConfig
 
 
 @dataclass
-class CurriculumConfig(ValueModelConfig, HintsConfig, SafetyConfig, KeepingConfig):
+class CurriculumConfig(ValueModelConfig, ShelfConfig, HintsConfig, SafetyConfig, KeepingConfig):
     """Which prompts to roll out, and which groups to train on. A number left out is the preset's own."""
 
     curriculum: str = field(
@@ -179,28 +180,6 @@ class CurriculumConfig(ValueModelConfig, HintsConfig, SafetyConfig, KeepingConfi
     bank_momentum: float | None = field(
         default=None,
         metadata={"help": "Weight of the past in a prompt's running variance (VCRL: 0.9, from memory)."},
-    )
-    screen: int | None = field(
-        default=None,
-        metadata={
-            "help": "Completions that a prompt gets at first; the rest of its group only where these differ "
-            "(speed: 4, its code)."
-        },
-    )
-    shelf_size: int | None = field(
-        default=None,
-        metadata={"help": "Groups kept for later steps (ssb, speed: 512, ours)."},
-    )
-    max_age: int | None = field(
-        default=None,
-        metadata={"help": "Generations after which a kept group is not used any more (ssb, speed: 4, ours)."},
-    )
-    replay_share: float | None = field(
-        default=None,
-        metadata={
-            "help": "Share of each batch that trains again on kept groups, before anything is rolled out "
-            "(ssb, rlkit_replay: 0; the released code of DOTS: 0.5)."
-        },
     )
     allocation: str | None = field(
         default=None,
