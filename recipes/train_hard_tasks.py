@@ -1,7 +1,7 @@
 """As train_many_tasks.py, on the largest level of each of the twelve tasks alone: most of it is never solved.
 
     python recipes/train_hard_tasks.py --config recipes/configs/hard_tasks.yaml --curriculum uniform \
-        --hints predicted --output_dir runs/hard_tasks/hints
+        --hints adaback --output_dir runs/hard_tasks/hints
 
 What can be set, and how a run goes on: warm_started.py.
 """

@@ -121,7 +121,7 @@ def test_levels_can_be_chosen():
     ("recipe", "more"),
     [
         ("many_tasks", {"curriculum": "rlkit"}),
-        ("hard_tasks", {"curriculum": "uniform", "hints": "predicted"}),
+        ("hard_tasks", {"curriculum": "uniform", "hints": "adaback"}),
     ],
 )
 def test_a_short_run_under_a_curriculum(recipe, more, tmp_path):
