@@ -116,9 +116,9 @@ class GradeWriter:
 
     def write(self, rows: Sequence[Mapping[str, Any]], grades: Sequence[Grade]) -> None:
         """Append rows with their `reward` and `reward_error`, in place of columns of these names."""
-        with self.partial.open("a", encoding="utf-8") as file:
-            for row, grade in zip(rows, grades, strict=True):
-                file.write(json.dumps(_graded(row, grade), default=str) + "\n")
+        lines = (json.dumps(_graded(row, grade), default=str) for row, grade in zip(rows, grades, strict=True))
+        with self.partial.open("ab") as file:  # one write: who is killed leaves no part of a batch
+            file.write("".join(f"{line}\n" for line in lines).encode())
 
     def finish(self, rows: Sequence[Mapping[str, Any]], grades: Sequence[Grade]) -> None:
         """Put the output in its place, given all rows and grades."""
