@@ -116,7 +116,9 @@ class GradeWriter:
 
     def write(self, rows: Sequence[Mapping[str, Any]], grades: Sequence[Grade]) -> None:
         """Append rows with their `reward` and `reward_error`, in place of columns of these names."""
-        lines = (json.dumps(_graded(row, grade), default=str) for row, grade in zip(rows, grades, strict=True))
+        lines = (
+            json.dumps(_graded(row, grade), default=str) for row, grade in zip(rows, grades, strict=True)
+        )
         with self.partial.open("ab") as file:  # one write: who is killed leaves no part of a batch
             file.write("".join(f"{line}\n" for line in lines).encode())
 

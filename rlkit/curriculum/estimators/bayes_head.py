@@ -8,16 +8,16 @@ Each learns what the other's prediction leaves of a group in its time: old group
 moves. `dispersion` is 0, the prior, for binary rewards: there a group's variance follows from its mean.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rlkit.curriculum.estimators import Senses
+from rlkit.curriculum.estimators.channel import Channel
 from rlkit.curriculum.estimators.features import Feature
-from rlkit.curriculum.estimators.features.hashed import WIDTH, Hashed, rarity
+from rlkit.curriculum.estimators.features.hashed import Hashed
 from rlkit.curriculum.estimators.numbers_ridge import NumbersRidge
-from rlkit.curriculum.estimators.standardized import Standardized
 from rlkit.curriculum.estimators.terms_ridge import TermsRidge
 from rlkit.prompts.pool import PromptPool
 from rlkit.types import Groups
@@ -67,48 +67,43 @@ class BayesHead:
             ValueError: the pool or the host lacks what a feature looks at that is not optional.
         """
         self._pool, self._kept = pool, None
-        self.features = [feature for feature in self._wanted if _finds(feature, pool, senses)]
-        self._terms = TermsRidge(len(self.features), self.seed)
-        self._scalers = [Standardized(self.seed) for _ in self.features]
+        found = [feature for feature in self._wanted if _finds(feature, pool, senses)]
+        self._channels = [Channel(feature, place, self.seed) for place, feature in enumerate(found)]
+        self._static = [channel for channel in self._channels if channel.feature.static]
+        self._others = [channel for channel in self._channels if not channel.feature.static]
+        self._terms = TermsRidge(len(found), self.seed)
         num = min(SAMPLE, len(pool))
         index_N = np.sort(np.random.default_rng(0).choice(len(pool), num, replace=False))
         rows = pool.take(index_N)
-        self._rarity_FW: list[np.ndarray | None] = []
-        for feature, scaler in zip(self.features, self._scalers, strict=True):
-            sample = feature.look(index_N, rows) if feature.static else None
-            self._rarity_FW.append(None if sample is None else rarity(sample))
-            if sample is not None:
-                scaler.fit(sample.number_NK)
+        for channel in self._static:
+            channel.fit(index_N, rows)
+
+    @property
+    def features(self) -> list[Feature]:
+        """Those of `bind` that the data has."""
+        return [channel.feature for channel in self._channels]
 
     def look(self, index_N: np.ndarray) -> Seen:
         """Terms, each feature's in buckets of its own, and a constant with the standardized numbers."""
-        static = sum(feature.static for feature in self.features)
         if len(self._pool) > KEPT:
-            parts = self._read(index_N, range(len(self.features)))
+            parts = self._read(index_N, self._channels)
         else:
-            if self._kept is None and static:
-                parts = self._read(np.arange(len(self._pool)), range(static))
-                self._kept = Hashed.joined(parts)
+            if self._kept is None and self._static:
+                self._kept = Hashed.joined(self._read(np.arange(len(self._pool)), self._static))
             kept = [] if self._kept is None else [self._kept.take(index_N)]
-            parts = kept + self._read(index_N, range(static, len(self.features)))
+            parts = kept + self._read(index_N, self._others)
         if self._numbers is None:
-            self._make_numbers([scaler.width for scaler in self._scalers])
+            self._make_numbers(self._widths())
         numbers = [np.ones((len(index_N), 1)), *(part.number_NK for part in parts)]
         with_terms = [part.without_numbers() for part in parts if len(part.bucket_E)]
         return Seen(with_terms, np.concatenate(numbers, axis=1))
 
-    def _read(self, index_N: np.ndarray, numbers: range) -> list[Hashed]:
-        """What the features of these numbers show."""
-        rows = self._pool.take(index_N) if numbers else []
-        parts = []
-        for number in numbers:
-            part, rarity_W = self.features[number].look(index_N, rows), self._rarity_FW[number]
-            if rarity_W is not None:
-                part = part.weighted(rarity_W)
-            bucket_E = part.bucket_E + np.int32(number * WIDTH)
-            number_NK = self._scalers[number](part.number_NK)
-            parts.append(replace(part, bucket_E=bucket_E, number_NK=number_NK))
-        return parts
+    def _read(self, index_N: np.ndarray, channels: list[Channel]) -> list[Hashed]:
+        rows = self._pool.take(index_N) if channels else []
+        return [channel.look(index_N, rows) for channel in channels]
+
+    def _widths(self) -> list[int]:
+        return [channel.scaler.width for channel in self._channels]
 
     def _make_numbers(self, widths: list[int]) -> None:
         block_K = np.repeat(np.arange(len(widths)), widths)
@@ -151,7 +146,7 @@ class BayesHead:
             feature.observe(groups)
 
     def metrics(self) -> dict[str, float]:
-        num = sum(scaler.num_replaced for scaler in self._scalers)
+        num = sum(channel.scaler.num_replaced for channel in self._channels)
         found = {"value_model/not_finite": float(num)}
         for feature in self.features:
             found |= feature.metrics()
@@ -161,12 +156,11 @@ class BayesHead:
         state: dict[str, Any] = {
             "terms": self._terms.state_dict(),
             "names": [feature.name for feature in self.features],
-            "scalers": [scaler.state_dict() for scaler in self._scalers],
-            "features": [feature.state_dict() for feature in self.features],
+            "channels": [channel.state_dict() for channel in self._channels],
             "widths": None,
         }
         if self._numbers is not None:
-            state["widths"] = [scaler.width for scaler in self._scalers]
+            state["widths"] = self._widths()
             state["numbers"] = self._numbers.state_dict()
             state["dispersion"] = self._dispersion.state_dict()
         return state
@@ -180,28 +174,17 @@ class BayesHead:
                 "the data had other columns; resume with those, or start a new run from the checkpoint's "
                 "weights (model_name_or_path)"
             )
-        self._check_numbers(state["scalers"])
+        for channel, own in zip(self._channels, state["channels"], strict=True):
+            channel.check(own)
         self._kept = None
         self._terms.load_state_dict(state["terms"])
-        for part, own in zip(
-            [*self._scalers, *self.features], [*state["scalers"], *state["features"]], strict=True
-        ):
-            part.load_state_dict(own)
+        for channel, own in zip(self._channels, state["channels"], strict=True):
+            channel.load_state_dict(own)
         if state["widths"] is not None:
             self._make_numbers(state["widths"])
             assert self._numbers is not None
             self._numbers.load_state_dict(state["numbers"])
             self._dispersion.load_state_dict(state["dispersion"])
-
-    def _check_numbers(self, saved: list[dict[str, Any]]) -> None:
-        for feature, scaler, state in zip(self.features, self._scalers, saved, strict=True):
-            if feature.static and scaler.num_numbers != len(state["center_K"]):
-                raise ValueError(
-                    f"the checkpoint's value model knows {len(state['center_K'])} numbers of the feature "
-                    f"{feature.name}, this run {scaler.num_numbers}: the data had other "
-                    "columns; resume with those, or start a new run from the checkpoint's weights "
-                    "(model_name_or_path)"
-                )
 
 
 def _finds(feature: Feature, pool: PromptPool, senses: Senses) -> bool:
