@@ -75,8 +75,9 @@ class BayesHead:
         num = min(SAMPLE, len(pool))
         index_N = np.sort(np.random.default_rng(0).choice(len(pool), num, replace=False))
         rows = pool.take(index_N)
-        for channel in self._static:
-            channel.fit(index_N, rows)
+        parts = [channel.fit(index_N, rows) for channel in self._static]
+        if parts and num == len(pool):
+            self._kept = Hashed.joined(parts)
 
     @property
     def features(self) -> list[Feature]:

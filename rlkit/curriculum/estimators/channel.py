@@ -29,18 +29,22 @@ class Channel:
         self._rarity_W: np.ndarray | None = None
         self._directions: Directions | None = None
 
-    def fit(self, index_N: np.ndarray, rows: list[dict[str, Any]]) -> None:
-        """Measures a sample of the pool."""
+    def fit(self, index_N: np.ndarray, rows: list[dict[str, Any]]) -> Hashed:
+        """Measures a sample of the pool, and gives what `look` shows of it from then on."""
         sample = self.feature.look(index_N, rows)
         self._rarity_W = rarity(sample)
         weighted = sample.weighted(self._rarity_W)
         self._directions = Directions.worth(weighted)
         self.scaler.fit(self._numbers(weighted))
+        return self._shown(weighted)
 
     def look(self, index_N: np.ndarray, rows: list[dict[str, Any]]) -> Hashed:
         part = self.feature.look(index_N, rows)
         if self._rarity_W is not None:
             part = part.weighted(self._rarity_W)
+        return self._shown(part)
+
+    def _shown(self, part: Hashed) -> Hashed:
         bucket_E = part.bucket_E + np.int32(self._place * WIDTH)
         return replace(part, bucket_E=bucket_E, number_NK=self.scaler(self._numbers(part)))
 
