@@ -7,7 +7,7 @@
 Takes prompts of the short tasks that RECORD saw fail eight times of eight, as many of each of `HARD_KINDS`,
 whose solution has something to reveal. Without an arm, eight completions of each prompt behind each of
 `--shares` of what can be revealed: `OUT/sampled.jsonl`. With one, GRPO on the first of these prompts under
-`uniform` with these hints ("none": without), in `OUT/ARM`, and what it did.
+`uniform` with these hints ("none": without), in `OUT/ARM-SEED`, and what it did.
 """
 
 import argparse
@@ -120,7 +120,7 @@ def train(arm: str, rows: list[dict], options: argparse.Namespace) -> None:
         model,
         reward_funcs=reward,
         args=GRPOConfig(
-            str(options.out / arm),
+            str(options.out / f"{arm}-{options.seed}"),
             per_device_train_batch_size=8 * COMPLETIONS,
             num_generations=COMPLETIONS,
             max_completion_length=LENGTH,
@@ -133,11 +133,15 @@ def train(arm: str, rows: list[dict], options: argparse.Namespace) -> None:
             gradient_checkpointing=False,
             use_cpu=True,
             report_to="none",
+            seed=options.seed,
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         curriculum=CurriculumConfig(
-            "uniform", hints=None if arm == "none" else arm, curriculum_seed=0, keep_completions="all"
+            "uniform",
+            hints=None if arm == "none" else arm,
+            curriculum_seed=options.seed,
+            keep_completions="all",
         ),
     )
     heldout = [
@@ -147,7 +151,8 @@ def train(arm: str, rows: list[dict], options: argparse.Namespace) -> None:
     began = time.process_time()
     trainer.train()
     seconds, after = time.process_time() - began, greedy_accuracy(model, tokenizer, heldout, LENGTH)
-    print(f"{arm}: held out {before:.3f} -> {after:.3f} of {len(heldout)}, {seconds:.0f} s of processor")
+    shown = f"held out {before:.3f} -> {after:.3f} of {len(heldout)}, {seconds:.0f} s of processor"
+    print(f"{arm}, seed {options.seed}: {shown}")
 
 
 def trained_table(folder: Path) -> str:
@@ -182,12 +187,13 @@ def main() -> None:
     parser.add_argument("--arm", choices=ARMS)
     parser.add_argument("--prompts", type=int, default=32, help="That an arm trains on.")
     parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0, help="Of an arm's order of prompts and sampling.")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     rows = never_solved(options.record, options.each)
     if options.arm:
         train(options.arm, rows[: options.prompts], options)
-        print(trained_table(options.out / options.arm))
+        print(trained_table(options.out / f"{options.arm}-{options.seed}"))
     else:
         sample(options.model, rows, options.shares, options.out / "sampled.jsonl")
         print(sampled_table(options.out / "sampled.jsonl"))

@@ -13,12 +13,13 @@ from rlkit.record.manifest import checkpoints, defect, is_committed, is_foreign
 
 logger = logging.getLogger(__name__)
 
-VERSION = 8
+VERSION = 9
 CHANGES = {
     5: "its prompts are known by their text alone, and a prompt is now known by its whole row",
     6: "it knows nothing of objectives, and its value model has another head",
     7: "its value model sees other numbers of a text and of a likelihood",
     8: "it does not say which features its value model found in the data",
+    9: "its value model does not know the directions in which the texts of the pool differ",
 }
 """What each format changed, so that older ones cannot be read."""
 FOLDER = "rlkit"

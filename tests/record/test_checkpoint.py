@@ -134,6 +134,7 @@ def test_another_format_is_told(tmp_path, monkeypatch):
         (5, "it knows nothing of objectives"),
         (6, "its value model"),
         (7, "it does not say which features"),
+        (8, "its value model does not know the directions"),
     ],
 )
 def test_a_checkpoint_of_an_older_format_says_so(tmp_path, monkeypatch, version, why):
