@@ -27,6 +27,9 @@ from rlkit.report.figure import plot_curves
 from rlkit.settings import program
 from rlkit.settings.budget import AXES, Budget
 
+TINY = ("uniform", "pcl")
+REAL = ("uniform", "rlkit_replay:num_generations=4:candidates=4")
+"""What is compared on a language model: what gains there (docs/rlkit_preset.md)."""
 RECIPES = Path(__file__).resolve().parent
 TARGET_SHARES = (0.5, 0.8)
 """The table's two accuracies: the start plus these shares of what the baseline gains in the whole run."""
@@ -43,7 +46,9 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, help="folder of the runs (runs/demo, or runs/demo-real)")
     parser.add_argument(
-        "--curricula", nargs="+", default=["uniform", "pcl"], help="presets; the first is the baseline"
+        "--curricula",
+        nargs="+",
+        help=f"presets; the first is the baseline ({' '.join(TINY)}, or {' '.join(REAL)})",
     )
     parser.add_argument("--steps", type=int, help="optimizer steps of each run (150, or 15)")
     parser.add_argument("--seed", type=int, default=0, help="of the runs: pool, sampling, curriculum")
@@ -55,6 +60,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     arguments = parser.parse_args()
     arguments.out = arguments.out or Path("runs/demo-real" if arguments.real else "runs/demo")
+    arguments.curricula = arguments.curricula or (REAL if arguments.real else TINY)
     arguments.steps = arguments.steps or (15 if arguments.real else 150)
     return arguments
 
