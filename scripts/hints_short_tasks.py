@@ -108,8 +108,10 @@ def train(arm: str, rows: list[dict], options: argparse.Namespace) -> None:
     from trl import GRPOConfig
 
     from rlkit import CurriculumConfig, CurriculumGRPOTrainer
+    from rlkit.settings import program
 
     torch.set_num_threads(1)
+    program.keep_memory()
     tokenizer = AutoTokenizer.from_pretrained(options.model)
     model = AutoModelForCausalLM.from_pretrained(options.model, dtype=torch.float32)
     layers = model.model.layers
@@ -121,7 +123,8 @@ def train(arm: str, rows: list[dict], options: argparse.Namespace) -> None:
         reward_funcs=reward,
         args=GRPOConfig(
             str(options.out / f"{arm}-{options.seed}"),
-            per_device_train_batch_size=8 * COMPLETIONS,
+            per_device_train_batch_size=COMPLETIONS,
+            gradient_accumulation_steps=8,
             num_generations=COMPLETIONS,
             max_completion_length=LENGTH,
             learning_rate=1e-4,
