@@ -157,9 +157,10 @@ def cost_text(curve: Curve, target: float, axis: str) -> str:
 def next_commands(arguments: argparse.Namespace, comparison: Comparison) -> str:
     task, folder, out = comparison.config.stem, comparison.runs()[-1].folder, arguments.out
     again = "scripts/demo --real" if arguments.real else "scripts/demo"
+    curricula, rollouts = ",".join(arguments.curricula), 1920 if arguments.real else 10000
     lines = [
         f"several seeds        .venv/bin/rlkit compare recipes/configs/{task}.yaml \\",
-        "                       --curricula uniform,pcl,dapo --seeds 5 --budget rollouts=10000",
+        f"                       --curricula {curricula} --seeds 5 --budget rollouts={rollouts}",
         f"go on for longer     {again} --steps {2 * arguments.steps}",
     ]
     if not arguments.real:
