@@ -4,7 +4,7 @@
 
 with v, the size of the noise, at its best value, and a prior on each log scale. Each scale in turn goes up
 or down by `STEP` as long as that helps. More than `FOLDED` different terms are folded into as many buckets
-with random signs, which keeps their products (count sketch): half a thousand groups cost 10 ms a feature.
+with random signs, which keeps their products (count sketch).
 """
 
 from functools import cache

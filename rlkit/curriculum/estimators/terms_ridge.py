@@ -24,9 +24,9 @@ SCALE = 0.7
 """Of each feature at the start, beside noise of 1 (LOG.md: 0.5 to 1 do as well)."""
 BLOCKS, BLOCK = 2, 1024
 """Solves after a round, and groups in each."""
-STEPS = 6
+STEPS = 4
 """Of conjugate gradients in a solve."""
-FIRST_LOOK, MOST_LOOKED_AT = 256, 512
+FIRST_LOOK, MOST_LOOKED_AT = 256, 256
 """Groups after which the scales are looked at first, and groups that are looked at."""
 
 
